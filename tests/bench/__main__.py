@@ -1,0 +1,28 @@
+"""`make bench`: measure every bar, print a table, write `bench.json`."""
+
+import json
+from pathlib import Path
+
+from tests.bench.bars import Bar
+from tests.bench.commands import drill_bar, help_bar
+from tests.bench.undo import undo_bar
+
+OUTPUT = Path("bench.json")
+
+
+def main() -> None:
+    bars = [help_bar(), undo_bar(), drill_bar()]
+    _print(bars)
+    OUTPUT.write_text(json.dumps([bar.plain() for bar in bars], indent=2) + "\n", encoding="utf-8")
+    print(f"Written to {OUTPUT}.")
+
+
+def _print(bars: list[Bar]) -> None:
+    rows = [("bar", "value", "target", "compared with", "holds")]
+    rows += [bar.row() for bar in bars]
+    widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+
+
+main()

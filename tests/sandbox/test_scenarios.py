@@ -1,0 +1,200 @@
+"""Scenarios: checked as data, played through the real controllers."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from veza_nb.sandbox import releases, scenarios, seeding
+from veza_nb.sandbox.clock import Clock, parse_timestamp
+from veza_nb.sandbox.controllers.revisions import REVISION, revision_of
+from veza_nb.sandbox.plane import ControlPlane
+from veza_nb.sandbox.scenarios import ScenarioError
+
+Json = dict[str, Any]
+SERVICE = "veza-backend-api"
+GOOD = """
+name: mine
+title: A title
+story: A story.
+service: veza-backend-api
+expect: no rollback
+"""
+
+
+def test_the_scenarios_that_are_promised_are_there() -> None:
+    promised = {
+        "healthy",
+        "crash-loop",
+        "image-missing",
+        "never-ready",
+        "errors-5xx",
+        "slow",
+        "previous-bad",
+    }
+
+    assert promised <= set(scenarios.names())
+
+
+@pytest.mark.parametrize("name", scenarios.names())
+def test_a_scenario_is_consistent_with_the_catalogue_of_releases(name: str) -> None:
+    scenario, catalogue = scenarios.load(name), releases.built_in()
+
+    assert name == scenario.name
+    assert len(scenario.history[SERVICE]) >= 3
+    assert all(len(history) >= 2 for history in scenario.history.values())
+    if scenario.fault is None:
+        assert scenario.expect == "no rollback"
+        return
+    assert scenario.good_image is not None
+    assert catalogue.of(scenario.fault.image).name != "good"
+    assert catalogue.of(scenario.good_image).name == "good"
+    assert f"rollback to {scenario.good_image}" == scenario.expect
+
+
+def test_the_fault_of_a_scenario_is_what_its_name_says() -> None:
+    catalogue = releases.built_in()
+    named = [name for name in scenarios.names() if name in catalogue.behaviors]
+
+    assert {"crash-loop", "image-missing", "never-ready", "errors-5xx", "slow"} <= set(named)
+    for name in named:
+        fault = scenarios.load(name).fault
+        assert fault is not None
+        assert name == catalogue.of(fault.image).name
+
+
+def test_the_release_before_the_bad_one_is_bad_too_where_the_name_says_so() -> None:
+    scenario = scenarios.load("previous-bad")
+
+    behaviors = [releases.built_in().of(past.image).name for past in scenario.history[SERVICE]]
+    assert behaviors == ["good", "good", "good", "errors-5xx"]
+    assert scenario.history[SERVICE][-2].image == scenario.good_image
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("name: mine\n", ""), "mine.yaml: missing key 'name'"),
+        (("title: A title", "title: 7"), "mine.yaml: title: expected a text"),
+        (("title:", "titel:"), "mine.yaml: unknown key 'titel'"),
+        (("veza-backend-api", "nope"), "mine.yaml: service: unknown service 'nope'"),
+        (("no rollback", "maybe"), "mine.yaml: expect: expected"),
+        (("no rollback", "rollback to x:v9"), "x:v9 is not in the history of veza-backend-api"),
+        (("expect:", "history: []\nexpect:"), "history: expected a list of releases"),
+        (
+            ("expect:", "history: [{image: a, age: soon, cause: c}]\nexpect:"),
+            r"history\[0\].age: expected an age such as 6d4h or 25m, not 'soon'",
+        ),
+        (
+            (
+                "expect:",
+                "history: [{image: a, age: 1d, cause: c}, {image: b, age: 2d, cause: c}]\nexpect:",
+            ),
+            r"history\[1\].age: must be younger",
+        ),
+        (("expect:", "fault: {image: a}\nexpect:"), "fault: missing key 'cause'"),
+        (
+            ("expect:", "fault: {image: a, cause: b, at_once: 3}\nexpect:"),
+            "fault.at_once: expected true or false",
+        ),
+        (("name: mine", "name: [mine"), "mine.yaml: not YAML"),
+    ],
+)
+def test_a_broken_scenario_is_refused_with_its_place(change: tuple[str, str], message: str) -> None:
+    with pytest.raises(ScenarioError, match=message):
+        scenarios.parse(GOOD.replace(*change), "mine.yaml")
+
+
+def test_an_unknown_scenario_is_refused_with_those_that_are_known() -> None:
+    with pytest.raises(ScenarioError, match="unknown scenario 'nope'; known: crash-loop"):
+        scenarios.load("nope")
+
+
+def test_a_scenario_may_be_a_file_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(GOOD)
+
+    assert scenarios.load(str(path)).name == "mine"
+    with pytest.raises(ScenarioError, match="cannot read the scenario"):
+        scenarios.load(str(tmp_path / "other.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("6d4h", timedelta(days=6, hours=4)),
+        ("25m", timedelta(minutes=25)),
+        ("30s", timedelta(0, 30)),
+    ],
+)
+def test_ages_are_read(text: str, expected: timedelta) -> None:
+    assert expected == scenarios.parse_age(text)
+
+
+def play(name: str, *, inject: bool = False) -> tuple[ControlPlane, list[Json], list[Json]]:
+    """Play a scenario; return the Deployments and ReplicaSets afterwards."""
+    clock = Clock()
+
+    async def run() -> tuple[ControlPlane, list[Json], list[Json]]:
+        plane = ControlPlane(clock=clock)
+        await plane.start()
+        try:
+            scenario = scenarios.load(name)
+            await seeding.play_history(plane, scenario)
+            if inject:
+                await seeding.inject(plane, scenario)
+            client = plane.client("admin", "tests")
+            return plane, client.list("deployments"), client.list("replicasets")
+        finally:
+            await plane.stop()
+
+    with asyncio.Runner(loop_factory=clock.new_event_loop) as runner:
+        return runner.run(run())
+
+
+def test_history_is_true_history() -> None:
+    before = datetime.now(UTC)
+    plane, deployments, replica_sets = play("previous-bad")
+    lag = abs((plane.clock.now() - datetime.now(UTC)).total_seconds())
+
+    assert lag < 1
+    backend = next(item for item in deployments if item["metadata"]["name"] == SERVICE)
+    owned = [item for item in replica_sets if item["metadata"]["labels"]["app"] == SERVICE]
+    scenario = scenarios.load("previous-bad")
+    assert str(len(owned)) == backend["metadata"]["annotations"][REVISION]
+    for item, past in zip(sorted(owned, key=revision_of), scenario.history[SERVICE], strict=True):
+        age = before - parse_timestamp(item["metadata"]["creationTimestamp"])
+        assert abs((age - past.age).total_seconds()) < 5
+        assert past.cause == item["metadata"]["annotations"]["kubernetes.io/change-cause"]
+        assert past.image == item["spec"]["template"]["spec"]["containers"][0]["image"]
+    for item in deployments:
+        replicas = item["spec"]["replicas"]
+        assert replicas == item["status"]["availableReplicas"] == item["status"]["updatedReplicas"]
+
+
+@pytest.mark.parametrize("name", scenarios.names())
+def test_a_fault_shows_when_it_is_in(name: str) -> None:
+    plane, deployments, _ = play(name, inject=True)
+    scenario = scenarios.load(name)
+    backend = next(item for item in deployments if item["metadata"]["name"] == SERVICE)
+    image = backend["spec"]["template"]["spec"]["containers"][0]["image"]
+
+    assert backend["status"]["availableReplicas"] >= 3
+    if scenario.fault is None:
+        assert scenario.history[SERVICE][-1].image == image
+        return
+    assert scenario.fault.image == image
+    assert seeding.fault_shows(plane, SERVICE, scenario.fault)
+    who = {
+        (entry.user, entry.agent)
+        for entry in plane.api.audit.entries
+        if entry.verb == "patch" and entry.resource == "deployments" and not entry.subresource
+    }
+    assert {("deploy-bot", "kubectl-set"), ("deploy-bot", "kubectl-annotate")} <= who
+    managers = {entry["manager"] for entry in backend["metadata"]["managedFields"]}
+    expected = {"kubectl-client-side-apply", "kubectl-set", "kubectl-annotate"}
+    assert expected | {"kube-controller-manager"} == managers

@@ -1,0 +1,65 @@
+"""What counts as a yes."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+
+from veza_nb.approvals import Approval, read_confirmation
+from veza_nb.plans import Plan, Refusal
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return Plan(
+        id="p-0123456789ab", incident="i", service="veza-backend-api", namespace="n",
+        workload="veza-backend-api", uid="u", generation=3, replicas=3, from_revision=2,
+        to_revision=1, template={}, template_hash="h", images_before={}, images_after={},
+        changes=(), guards=(), not_restored=(), command="", patch=(), noop=False, reasons=(),
+    )  # fmt: skip
+
+
+def test_name_of_the_service_approves_as_the_operator(plan: Plan) -> None:
+    read = read_confirmation(" veza-backend-api ", plan, operator="kim", now=NOW)
+
+    assert read == Approval("p-0123456789ab", "kim", "service name", NOW)
+
+
+def test_plan_id_approves_as_the_named_approver(plan: Plan) -> None:
+    read = read_confirmation("p-0123456789ab:alice", plan, operator="kim", now=NOW)
+
+    assert read == Approval("p-0123456789ab", "alice", "plan id", NOW)
+
+
+@pytest.mark.parametrize(
+    ("confirm", "said"),
+    [
+        ("", "not approved"),
+        ("   ", "not approved"),
+        ("yes", "not the name of the service"),
+        ("True", "not the name of the service"),
+        ("veza-frontend", "not the name of the service"),
+        ("VEZA-BACKEND-API", "not the name of the service"),
+        ("p-0123456789ab", "nobody who approves"),
+        ("p-0123456789ab:", "nobody who approves"),
+        ("p-0123456789ab:  ", "nobody who approves"),
+        ("p-ffffffffffff:alice", "another plan"),
+        (":alice", "not the name of the service"),
+    ],
+)
+def test_anything_else_is_refused_and_says_how(plan: Plan, confirm: str, said: str) -> None:
+    read = read_confirmation(confirm, plan, operator="kim", now=NOW)
+
+    assert isinstance(read, Refusal)
+    assert said in read.what
+    assert "'veza-backend-api'" in read.next_step
+
+
+def test_approval_of_one_plan_is_none_of_another(plan: Plan) -> None:
+    other = dataclasses.replace(plan, id="p-ba9876543210")
+
+    assert isinstance(
+        read_confirmation("p-0123456789ab:alice", other, operator="kim", now=NOW), Refusal
+    )

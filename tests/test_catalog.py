@@ -1,0 +1,82 @@
+"""The services file: what it says, and how it is refused."""
+
+from pathlib import Path
+
+import pytest
+
+from veza_nb.catalog import Endpoint, load_catalog
+from veza_nb.errors import CatalogError, NotFoundError
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "services.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_built_in_catalogue_describes_the_three_services_of_veza() -> None:
+    catalog = load_catalog()
+
+    assert sorted(catalog.services) == ["veza-backend-api", "veza-frontend", "veza-stream-server"]
+    backend = catalog.service("veza-backend-api")
+    assert (backend.namespace, backend.workload) == ("veza-production", "veza-backend-api")
+    assert backend.endpoints == (Endpoint(path="/api/v1/tracks", status=200, max_seconds=0.5),)
+
+
+def test_extending_overrides_single_values_and_keeps_the_rest(tmp_path: Path) -> None:
+    text = "extends: veza\nservices:\n  veza-frontend: {url: 'http://127.0.0.1:1'}\n"
+
+    frontend = load_catalog(written(tmp_path, text)).service("veza-frontend")
+
+    assert frontend.url == "http://127.0.0.1:1"
+    assert frontend.depends_on == ("veza-backend-api",)
+
+
+def test_unknown_service_is_refused_with_those_that_exist() -> None:
+    with pytest.raises(NotFoundError) as caught:
+        load_catalog().service("veza-backend")
+
+    assert "veza-backend-api, veza-frontend, veza-stream-server" in caught.value.next_step
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "said"),
+    [
+        ("services:\n  a:\n    ulr: x\n", 3, "unknown key 'ulr'"),
+        ("services:\n  a:\n    endpoints:\n    - {path: /x, status: ok}\n", 4, "expected `int`"),
+        (
+            "extends: veza\nservices:\n  veza-frontend:\n    depends_on: [zz]\n",
+            4,
+            "depends on 'zz'",
+        ),
+        ("a: [", 1, "expected"),
+        ("services:\n  a: {}\n  a: {}\n", 3, "the key 'a' is there twice"),
+        ("", 1, "must name at least one service"),
+        ("- 1\n", 1, "a catalogue is a mapping"),
+        ("extends: other\nservices: {}\n", 1, "`extends` takes `veza`"),
+        ("extends: veza\n\nverify:\n  soak_seconds: long\n", 4, "expected `float`"),
+        ("extends: veza\nservices:\n  veza-frontend:\n    url: ftp://x\n", 4, "not http"),
+        ("services:\n  a: {}\nnamespce: x\n", 3, "unknown key 'namespce'"),
+    ],
+)
+def test_broken_file_is_refused_with_its_line(
+    tmp_path: Path, text: str, line: int, said: str
+) -> None:
+    path = written(tmp_path, text)
+
+    with pytest.raises(CatalogError) as caught:
+        load_catalog(path)
+
+    assert caught.value.what.startswith(f"{path}:{line}: ")
+    assert said in caught.value.what
+    assert caught.value.exit_code == 2
+
+
+def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00")
+
+    for path in (tmp_path / "none.yaml", tmp_path, binary):
+        with pytest.raises(CatalogError, match=str(path)):
+            load_catalog(path)

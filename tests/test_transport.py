@@ -1,0 +1,212 @@
+"""What goes wrong between here and the API server, said in one clear line each."""
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+import yaml
+
+from veza_nb import errors
+from veza_nb.clock import ManualClock
+from veza_nb.cluster import Cluster
+from veza_nb.cluster.kubeconfig import load_access
+
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@contextmanager
+def server(answers: Callable[[str, int], Answer]) -> Iterator[tuple[str, list[str]]]:
+    """A real HTTP server that answers as told; the list fills with what was asked."""
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(f"{self.command} {self.path}")
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            code, headers, body = answers(self.command, len(asked))
+            self.send_response(code)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_PATCH = do_GET  # noqa: N815 - the base class's spelling
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}", asked
+        running.shutdown()
+        thread.join()
+
+
+def kubeconfig(folder: Path, url: str) -> str:
+    path = folder / "config"
+    path.write_text(
+        yaml.safe_dump(
+            {
+                "clusters": [{"name": "c", "cluster": {"server": url}}],
+                "users": [{"name": "u", "user": {"token": "t-0123456789"}}],
+                "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+                "current-context": "c",
+            }
+        )
+    )
+    return str(path)
+
+
+def cluster_at(folder: Path, url: str, *, timeout: float = 5.0) -> tuple[Cluster, ManualClock]:
+    clock = ManualClock()
+    access = load_access(kubeconfig(folder, url))
+    return Cluster(access, namespace="n", clock=clock, timeout=timeout), clock
+
+
+def status(code: int, message: str) -> Answer:
+    return code, {}, json.dumps({"kind": "Status", "code": code, "message": message}).encode()
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "exit_code"),
+    [
+        (401, errors.UnauthorizedError, 3),
+        (403, errors.ForbiddenError, 3),
+        (404, errors.NotFoundError, 2),
+        (409, errors.ConflictError, 3),
+        (422, errors.InvalidError, 3),
+        (418, errors.ServerError, 1),
+        (302, errors.ServerError, 1),
+    ],
+)
+def test_each_refusal_of_the_server_is_its_own_error_with_its_words(
+    tmp_path: Path, code: int, kind: type[errors.VezaError], exit_code: int
+) -> None:
+    with server(lambda *_: status(code, f"because of {code}")) as (url, asked):
+        cluster, _ = cluster_at(tmp_path, url)
+        with pytest.raises(kind, match=f"because of {code}") as caught:
+            cluster.deployment("x")
+
+    assert caught.value.exit_code == exit_code
+    assert caught.value.next_step
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("code", [429, 500, 502, 503, 504])
+def test_reads_are_repeated_a_few_times_where_the_server_is_in_trouble(
+    tmp_path: Path, code: int
+) -> None:
+    with server(lambda *_: status(code, "storage is (re)initializing")) as (url, asked):
+        cluster, clock = cluster_at(tmp_path, url)
+        with pytest.raises(errors.ServerError, match="storage"):
+            cluster.deployment("x")
+
+    assert len(asked) == 3
+    assert 0 < clock.elapsed < 2
+
+
+def test_a_read_that_works_at_the_second_try_is_a_success(tmp_path: Path) -> None:
+    good: Answer = (200, {}, b'{"metadata": {"name": "x"}}')
+    with server(lambda _, n: good if n > 1 else status(503, "wait")) as (url, _):
+        cluster, _ = cluster_at(tmp_path, url)
+        assert cluster.deployment("x").metadata.name == "x"
+
+
+def test_retry_after_is_honoured_within_reason(tmp_path: Path) -> None:
+    def answers(_: str, number: int) -> Answer:
+        code, _, body = status(429, "too many")
+        return code, {"Retry-After": "3" if number == 1 else "3600"}, body
+
+    with server(answers) as (url, _):
+        cluster, clock = cluster_at(tmp_path, url)
+        with pytest.raises(errors.ServerError):
+            cluster.deployment("x")
+
+    assert clock.elapsed == 3 + 5
+
+
+def test_a_patch_is_sent_once_whatever_the_server_answers(tmp_path: Path) -> None:
+    with server(lambda *_: status(503, "wait")) as (url, asked):
+        cluster, _ = cluster_at(tmp_path, url)
+        with pytest.raises(errors.ServerError):
+            cluster.patch_deployment("x", [])
+
+    assert [one.partition("?")[0] for one in asked] == [
+        "PATCH /apis/apps/v1/namespaces/n/deployments/x"
+    ]
+
+
+def test_a_server_that_is_no_kubernetes_is_named(tmp_path: Path) -> None:
+    with server(lambda *_: (200, {}, b"<html>Welcome</html>")) as (url, _):
+        cluster, _ = cluster_at(tmp_path, url)
+        with pytest.raises(errors.ServerError, match="not what a Kubernetes API server answers"):
+            cluster.deployment("x")
+
+
+def test_a_hanging_server_is_given_up_at_the_deadline(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        cluster, _ = cluster_at(tmp_path, url, timeout=0.2)
+        with pytest.raises(errors.UnreachableError, match="did not answer within"):
+            cluster.deployment("x")
+
+
+def test_a_closed_port_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+    cluster, _ = cluster_at(tmp_path, f"http://127.0.0.1:{port}")
+
+    with pytest.raises(errors.UnreachableError, match="does not accept connections"):
+        cluster.deployment("x")
+
+
+def test_an_unknown_host_is_named(tmp_path: Path) -> None:
+    cluster, _ = cluster_at(tmp_path, "http://no-such-host.invalid:1")
+
+    with pytest.raises(errors.UnreachableError, match="does not resolve"):
+        cluster.deployment("x")
+
+
+class TestKubeconfig:
+    def test_missing_file_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(errors.KubeconfigError, match="There is no kubeconfig at") as caught:
+            load_access(str(tmp_path / "none"))
+
+        assert caught.value.exit_code == 2
+
+    def test_unknown_context_is_refused_with_those_that_exist(self, tmp_path: Path) -> None:
+        path = kubeconfig(tmp_path, "https://127.0.0.1:1")
+
+        with pytest.raises(errors.KubeconfigError, match="no context 'other'") as caught:
+            load_access(path, "other")
+
+        assert "It has: c." in caught.value.next_step
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "{",
+            "- 1",
+            "contexts: 1",
+            "current-context: c\ncontexts: [{}]",
+            "current-context: c\ncontexts: [{name: c}]",
+            "current-context: c\ncontexts: [{name: c, context: {cluster: x, user: u}}]",
+            "apiVersion: v1\nkind: Config\n",
+        ],
+    )
+    def test_broken_file_is_one_clear_line(self, tmp_path: Path, text: str) -> None:
+        path = tmp_path / "broken"
+        path.write_text(text)
+
+        with pytest.raises(errors.KubeconfigError) as caught:
+            load_access(str(path))
+
+        assert str(path) in caught.value.what
+        assert "\n" not in caught.value.what

@@ -1,0 +1,5 @@
+"""`python -m veza_nb` is `veza-nb`."""
+
+from veza_nb.cli import main
+
+main()

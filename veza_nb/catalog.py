@@ -1,0 +1,270 @@
+"""The services file: which workload a service is, where it answers, what is expected of it.
+
+One YAML file describes an application. `extends: veza` starts from the built-in one and
+overrides single values. Unknown keys, wrong types, doubled keys and dangling references are
+refused with the file's line: a typo in an expectation must not pass as "no expectation".
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import yaml
+
+from veza_nb.errors import CatalogError, NotFoundError
+
+BUILT_IN = Path(__file__).with_name("data") / "veza.yaml"
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Base: immutable, unknown keys refused."""
+
+
+class Endpoint(_Section, frozen=True):
+    """An endpoint that users need.
+
+    Attributes:
+        path: path below the service's `url`, from "/" on.
+        status: the HTTP status of a good answer.
+        max_seconds: a slower answer does not count as good.
+    """
+
+    path: str
+    status: int = 200
+    max_seconds: float = 1.0
+
+
+class Service(_Section, frozen=True):
+    """One service of the application.
+
+    Attributes:
+        namespace: "" takes the catalogue's.
+        workload: name of the Deployment; "" takes the service's name.
+        selector: label selector of its pods; "" takes the Deployment's own.
+        url: base URL, no slash at the end; "" where it is not known.
+        health: path of the health endpoint; "" with no endpoints says: it speaks no HTTP.
+        endpoints: critical endpoints.
+        depends_on: services that must be well before this one can be.
+    """
+
+    namespace: str = ""
+    workload: str = ""
+    selector: str = ""
+    url: str = ""
+    health: str = "/health"
+    endpoints: tuple[Endpoint, ...] = ()
+    depends_on: tuple[str, ...] = ()
+
+    @property
+    def speaks_http(self) -> bool:
+        """Whether it is expected to answer; silence is missing data then, not a pass."""
+        return bool(self.health or self.endpoints)
+
+
+class Verify(_Section, frozen=True):
+    """How recovery is judged.
+
+    Attributes:
+        rollout_seconds: deadline of the rollout after the undo.
+        soak_seconds: how long it must hold before it counts.
+        interval_seconds: between two probes during the soak.
+        samples: requests per endpoint when it is probed once.
+        probe_seconds: deadline of one probe.
+    """
+
+    rollout_seconds: float = 300.0
+    soak_seconds: float = 30.0
+    interval_seconds: float = 1.0
+    samples: int = 5
+    probe_seconds: float = 3.0
+
+
+class Catalog(_Section, frozen=True, kw_only=True):
+    """A whole services file. `source` is where it was read from."""
+
+    namespace: str = "default"
+    services: dict[str, Service]
+    verify: Verify = Verify()
+    source: str = ""
+
+    def service(self, name: str) -> Service:
+        """The service of that name, with its defaults filled in.
+
+        Raises:
+            NotFoundError: no such service; names those that exist.
+        """
+        found = self.services.get(name)
+        if found is None:
+            raise NotFoundError(
+                f"The catalogue {self.source} has no service {name!r}.",
+                next_step=f"It has: {', '.join(sorted(self.services))}.",
+            )
+        return msgspec.structs.replace(
+            found,
+            namespace=found.namespace or self.namespace,
+            workload=found.workload or name,
+        )
+
+
+def load_catalog(path: str | Path | None = None) -> Catalog:
+    """Read a catalogue.
+
+    Args:
+        path: the file; None or "" takes the built-in one.
+
+    Raises:
+        CatalogError: the file cannot be read or is wrong; the message has file and line.
+    """
+    document = _Document.read(Path(path) if path else BUILT_IN)
+    data = document.data
+    if data.pop("extends", None) is not None:
+        data = _merged(_Document.read(BUILT_IN).data, data)
+    catalog = _typed(document, data)
+    _check_references(document, catalog)
+    return catalog
+
+
+class _Document:
+    """A YAML file as data, with the line of every key."""
+
+    def __init__(self, path: Path, root: yaml.Node | None) -> None:
+        self.path = path
+        self.root = root
+        _refuse_doubled_keys(self, root)
+        self.data: dict[str, Any] = self._top_level()
+
+    @classmethod
+    def read(cls, path: Path) -> "_Document":
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise CatalogError(
+                f"The catalogue {path} cannot be read: {_reason(error)}.",
+                next_step="Give another one with --catalog, or none for Veza's.",
+            ) from error
+        try:
+            return cls(path, yaml.compose(text, Loader=yaml.SafeLoader))
+        except yaml.YAMLError as error:
+            mark = getattr(error, "problem_mark", None)
+            line = f"{mark.line + 1}" if mark else "?"
+            problem = getattr(error, "problem", None) or "not YAML"
+            raise CatalogError(f"{path}:{line}: {problem}.", next_step=_MEND) from error
+
+    def wrong(self, path: tuple[str | int, ...], message: str) -> CatalogError:
+        """An error at the deepest line that this path reaches."""
+        return CatalogError(f"{self.path}:{self.line(path)}: {message}.", next_step=_MEND)
+
+    def line(self, path: tuple[str | int, ...]) -> int:
+        """The line on which that path stands, or the nearest one above it."""
+        node, line = self.root, 1
+        for step in path:
+            node, found = _child(node, step)
+            if node is None:
+                break
+            line = found
+        return line
+
+    def _top_level(self) -> dict[str, Any]:
+        data = yaml.SafeLoader("").construct_document(self.root) if self.root else {}
+        if not isinstance(data, dict):
+            raise self.wrong((), "a catalogue is a mapping with `services`")
+        if data.get("extends", "veza") != "veza":
+            raise self.wrong(("extends",), "`extends` takes `veza`, the built-in catalogue")
+        return data
+
+
+_T = TypeVar("_T")
+_MEND = "Mend that line; `veza-nb doctor` checks it again."
+_PATH = re.compile(r"\[(\d+)\]|\.?([^.\[\]$]+)")
+
+
+def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, int]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == step:
+                return value, key.start_mark.line + 1
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step], node.value[step].start_mark.line + 1
+    return None, 0
+
+
+def _nodes(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:
+    if isinstance(node, yaml.MappingNode):
+        yield node
+        for _, value in node.value:
+            yield from _nodes(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _nodes(value)
+
+
+def _refuse_doubled_keys(document: _Document, root: yaml.Node | None) -> None:
+    for mapping in _nodes(root):
+        seen: set[str] = set()
+        for key, _ in mapping.value:
+            if key.value in seen:
+                line = key.start_mark.line + 1
+                raise CatalogError(
+                    f"{document.path}:{line}: the key {key.value!r} is there twice.",
+                    next_step=_MEND,
+                )
+            seen.add(key.value)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, mapping by mapping; lists and scalars replace."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        if isinstance(below, dict) and isinstance(value, dict):
+            value = _merged(below, value)  # noqa: PLW2901 - the merged value takes its place
+        result[key] = value
+    return result
+
+
+def _typed(document: _Document, data: dict[str, Any]) -> Catalog:
+    services = data.get("services")
+    if not isinstance(services, dict) or not services:
+        raise document.wrong(("services",), "`services` must name at least one service")
+    typed = {
+        str(name): _convert(document, section if section is not None else {}, Service, name)
+        for name, section in services.items()
+    }
+    rest = {key: value for key, value in data.items() if key != "services"}
+    whole = _convert(document, {**rest, "services": {}, "source": str(document.path)}, Catalog)
+    return msgspec.structs.replace(whole, services=typed)
+
+
+def _convert(document: _Document, data: object, kind: type[_T], service: str = "") -> _T:
+    prefix: tuple[str | int, ...] = ("services", service) if service else ()
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        message, _, where = str(error).partition(" - at ")
+        path = prefix + _steps(where.strip("`"))
+        unknown = re.search(r"unknown field `([^`]*)`", message)
+        if unknown:
+            path = (*path, unknown.group(1))
+            message = f"unknown key {unknown.group(1)!r}"
+        raise document.wrong(path, message[0].lower() + message[1:]) from error
+
+
+def _steps(path: str) -> tuple[str | int, ...]:
+    return tuple(int(index) if index else name for index, name in _PATH.findall(path))
+
+
+def _check_references(document: _Document, catalog: Catalog) -> None:
+    for name, service in catalog.services.items():
+        for other in service.depends_on:
+            if other not in catalog.services:
+                at = ("services", name, "depends_on")
+                raise document.wrong(at, f"{name} depends on {other!r}, which is not a service")
+        if service.url and not re.match(r"https?://[^/]", service.url):
+            at = ("services", name, "url")
+            raise document.wrong(at, f"url of {name} is not http:// or https://")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,77 @@
+"""Options that several commands share, spelled once."""
+
+import getpass
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+from click.shell_completion import CompletionItem
+
+from veza_nb.catalog import Catalog, load_catalog
+from veza_nb.errors import VezaError
+
+F = TypeVar("F", bound=Callable[..., object])
+
+
+def cluster_options(command: F) -> F:
+    """--namespace, --context, --kubeconfig, --catalog, --timeout."""
+    for option in reversed(
+        (
+            click.option("--namespace", "-n", default="", help="Instead of the catalogue's."),
+            click.option("--context", default="", help="Of the kubeconfig; default: current."),
+            click.option(
+                "--kubeconfig",
+                default="",
+                type=click.Path(),
+                help="Default: $KUBECONFIG, then ~/.kube/config.",
+            ),
+            click.option(
+                "--catalog",
+                default="",
+                type=click.Path(),
+                help="Services file; default: $VEZA_CATALOG, then Veza's own.",
+            ),
+            click.option(
+                "--timeout",
+                default=10.0,
+                show_default=True,
+                type=click.FloatRange(0.1, 600),
+                help="Seconds for one request to the API server.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def service_argument(command: F) -> F:
+    """SERVICE, completed from the catalogue."""
+    return click.argument("service", shell_complete=_services)(command)
+
+
+def _services(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
+    try:
+        names = catalog_of(str(ctx.params.get("catalog") or "")).services
+    except VezaError:
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(begun)]
+
+
+def catalog_of(path: str) -> Catalog:
+    """The catalogue that was asked for."""
+    return load_catalog(path or os.environ.get("VEZA_CATALOG", ""))
+
+
+def records_root(given: str) -> Path:
+    """The records folder, absolute: the kernel may run elsewhere."""
+    return Path(given or os.environ.get("VEZA_RECORDS", "") or "records").expanduser().absolute()
+
+
+def login_name() -> str:
+    """Who is at the keyboard, as far as the operating system knows."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid-{os.getuid()}"

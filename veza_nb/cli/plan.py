@@ -1,0 +1,80 @@
+"""`veza-nb plan`: detection, history and plan on the terminal; reads only."""
+
+import json
+
+import click
+import msgspec
+
+from veza_nb import render
+from veza_nb.cli.options import catalog_of, cluster_options, login_name, service_argument
+from veza_nb.cluster import Cluster
+from veza_nb.detect import detect
+from veza_nb.errors import RefusedError
+from veza_nb.plain import to_plain
+from veza_nb.plans import Plan, Refusal
+from veza_nb.preflight import preflight
+from veza_nb.prepare import prepare
+from veza_nb.redact import Redactor
+from veza_nb.vocabulary import ExitCode
+
+EPILOG = """\b
+Examples:
+  veza-nb plan veza-backend-api
+  veza-nb plan veza-backend-api --to-revision 41
+  veza-nb plan veza-backend-api -o json | jq .plan.images_after
+
+\b
+Exit codes: 0 a plan that may be approved; 3 none, or a guard blocks it.
+"""
+
+
+@click.command(epilog=EPILOG)
+@service_argument
+@cluster_options
+@click.option("--to-revision", default=0, help="Default: the recommended one.")
+@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text")
+def command(
+    *,
+    service: str,
+    namespace: str,
+    context: str,
+    kubeconfig: str,
+    catalog: str,
+    timeout: float,
+    to_revision: int,
+    output: str,
+) -> int:
+    """Show what a rollback of SERVICE would do. Changes nothing."""
+    book = catalog_of(catalog)
+    chosen = book.service(service)
+    if namespace:
+        chosen = msgspec.structs.replace(chosen, namespace=namespace)
+    cluster = Cluster.connect(
+        kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
+    )
+    rights = preflight(cluster, chosen)
+    seen = detect(cluster, chosen, settings=book.verify)
+    made = prepare(
+        cluster,
+        chosen,
+        seen.diagnosis,
+        name=service,
+        incident="none yet",
+        reason="",
+        operator=login_name(),
+        to_revision=to_revision,
+        denied=rights.denied,
+    )
+    if output == "json":
+        _print_json(diagnosis=seen.diagnosis, history=seen.history, plan=made)
+    else:
+        click.echo(render.diagnosis(seen.diagnosis, now=seen.at).text)
+        click.echo(render.history(seen.history, now=seen.at).text)
+        click.echo(render.plan(made).text if isinstance(made, Plan) else "")
+    if isinstance(made, Refusal):
+        raise RefusedError(made.what, next_step=made.next_step)
+    return int(ExitCode.REFUSED if made.blockers else ExitCode.RECOVERED)
+
+
+def _print_json(**results: object) -> None:
+    click.echo(json.dumps(Redactor().data(to_plain(results)), indent=2, ensure_ascii=False))

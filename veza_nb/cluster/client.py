@@ -1,0 +1,318 @@
+"""The questions of the runbook, asked of one cluster."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from veza_nb.clock import Clock, SystemClock
+from veza_nb.cluster.kubeconfig import Access, load_access
+from veza_nb.cluster.transport import Transport
+from veza_nb.errors import ForbiddenError, NotFoundError, ServerError
+from veza_nb.objects import (
+    Deployment,
+    Event,
+    LabelSelector,
+    ListMeta,
+    Pod,
+    ReplicaSet,
+    Workload,
+)
+from veza_nb.vocabulary import PatchType
+
+PAGE = "500"
+"""Objects per page of a list."""
+EVENTS = "50"
+"""Events read per object: the newest are what matters, and a flood must not drown the run."""
+FIELD_MANAGER = "veza-nb"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """A verb on a resource, as RBAC spells them."""
+
+    verb: str
+    group: str
+    resource: str
+    subresource: str = ""
+
+    def __str__(self) -> str:
+        resource = f"{self.resource}.{self.group}" if self.group else self.resource
+        return f"{self.verb} {resource}" + (f"/{self.subresource}" if self.subresource else "")
+
+
+class Cluster:
+    """One cluster and namespace, seen as one user.
+
+    Every method raises the leaf of `errors` that fits; reads are repeated a few times where
+    that is safe, writes are sent once.
+    """
+
+    def __init__(
+        self, access: Access, *, namespace: str, clock: Clock, timeout: float = 10.0
+    ) -> None:
+        self.access = access
+        self.namespace = namespace or access.namespace or "default"
+        self.clock = clock
+        self.transport = Transport(access, clock=clock, timeout=timeout)
+
+    @classmethod
+    def connect(
+        cls,
+        *,
+        kubeconfig: str = "",
+        context: str = "",
+        namespace: str = "",
+        timeout: float = 10.0,
+        clock: Clock | None = None,
+    ) -> "Cluster":
+        """Read the kubeconfig; nothing is sent yet.
+
+        Args:
+            kubeconfig: path, or "" for the usual places.
+            context: "" takes the current one.
+            namespace: "" takes the context's.
+            timeout: seconds for one request.
+            clock: for pauses; the machine's own where none is given.
+        """
+        access = load_access(kubeconfig, context)
+        return cls(access, namespace=namespace, clock=clock or SystemClock(), timeout=timeout)
+
+    def at(self, namespace: str) -> "Cluster":
+        """The same cluster over the same connections, in another namespace."""
+        other = copy(self)
+        other.namespace = namespace or self.namespace
+        return other
+
+    @property
+    def context(self) -> str:
+        """The kubeconfig's context."""
+        return self.access.context
+
+    @property
+    def server(self) -> str:
+        """The API server's URL."""
+        return self.access.server
+
+    def version(self) -> str:
+        """The control plane's version, such as "v1.32.4"."""
+        return decode(self.transport.read("/version"), _Version).git_version
+
+    def whoami(self) -> str:
+        """The user name as the API server sees it; the kubeconfig's where it does not tell."""
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        try:
+            answer = self._post("/apis/authentication.k8s.io/v1/selfsubjectreviews", body)
+        except (NotFoundError, ForbiddenError):
+            # Control planes older than 1.28 do not have it.
+            return self.access.user
+        return decode(answer, _SelfReview).status.user_info.username
+
+    def denied(self, permissions: Iterable[Permission]) -> tuple[Permission, ...]:
+        """Those of these permissions that this user does not have here."""
+        asked = tuple(permissions)
+        answers = concurrently(*(partial(self._allowed, p) for p in asked))
+        return tuple(p for p, allowed in zip(asked, answers, strict=True) if not allowed)
+
+    def namespace_exists(self) -> bool:
+        """False only where the server says so; True where it will not tell."""
+        try:
+            self.transport.read(f"/api/v1/namespaces/{self.namespace}")
+        except NotFoundError:
+            return False
+        except ForbiddenError:
+            return True
+        return True
+
+    def deployment(self, name: str) -> Deployment:
+        """The Deployment of that name."""
+        return decode(self.transport.read(self.path("apps/v1", "deployments", name)), Deployment)
+
+    def deployment_names(self) -> tuple[str, ...]:
+        """Names of the namespace's Deployments (first page)."""
+        data = self.transport.read(self.path("apps/v1", "deployments"), {"limit": PAGE})
+        return tuple(item.metadata.name for item in decode(data, _List[Deployment]).items)
+
+    def replicasets(self, selector: str) -> tuple[ReplicaSet, ...]:
+        """ReplicaSets by label selector."""
+        return self.listed("apps/v1", "replicasets", ReplicaSet, selector)[0]
+
+    def pods(self, selector: str) -> tuple[Pod, ...]:
+        """Pods by label selector."""
+        return self.listed("v1", "pods", Pod, selector)[0]
+
+    def events(self, names: Sequence[str]) -> tuple[Event, ...]:
+        """Events of the objects of these names, a bounded number of each."""
+        pages = concurrently(*(partial(self._events_of, name) for name in names))
+        return tuple(event for page in pages for event in page)
+
+    def workload(self, name: str, selector: str = "") -> Workload:
+        """A Deployment with its ReplicaSets and pods, read at the same time.
+
+        Args:
+            name: the Deployment.
+            selector: its label selector where it is known beforehand; where it is not, or is
+                not the Deployment's own, the lists are read after the Deployment.
+        """
+        if not selector:
+            deployment = self.deployment(name)
+            return self._with_children(deployment)
+        deployment, replicasets, pods = concurrently(
+            lambda: self.deployment(name),
+            lambda: self.replicasets(selector),
+            lambda: self.pods(selector),
+        )
+        if selector_of(deployment.spec.selector) != selector:
+            return self._with_children(deployment)
+        return Workload(deployment=deployment, replicasets=replicasets, pods=pods)
+
+    def patch_deployment(
+        self, name: str, operations: Sequence[Mapping[str, object]], *, dry_run: bool = False
+    ) -> Deployment:
+        """Send a JSON patch, once.
+
+        Args:
+            name: the Deployment.
+            operations: RFC 6902.
+            dry_run: let the server check and answer, and keep nothing.
+        """
+        query = {"fieldManager": FIELD_MANAGER}
+        if dry_run:
+            query["dryRun"] = "All"
+        answer = self.transport.send(
+            "PATCH",
+            self.path("apps/v1", "deployments", name),
+            query=query,
+            body=operations,
+            content_type=PatchType.JSON,
+        )
+        return decode(answer, Deployment)
+
+    def listed(
+        self, group_version: str, resource: str, kind: type[T], selector: str
+    ) -> tuple[tuple[T, ...], str]:
+        """All objects by label selector, page by page, and the version of that list."""
+        items: list[T] = []
+        query = {"limit": PAGE, **({"labelSelector": selector} if selector else {})}
+        while True:
+            data = self.transport.read(self.path(group_version, resource), query)
+            page = decode(data, _List[kind])  # type: ignore[valid-type]
+            items.extend(page.items)
+            if not page.metadata.continue_:
+                return tuple(items), page.metadata.resource_version
+            query["continue"] = page.metadata.continue_
+
+    def path(self, group_version: str, resource: str, name: str = "") -> str:
+        """The URL path of a namespaced resource."""
+        root = "api" if group_version == "v1" else "apis"
+        path = f"/{root}/{group_version}/namespaces/{self.namespace}/{resource}"
+        return f"{path}/{name}" if name else path
+
+    def _with_children(self, deployment: Deployment) -> Workload:
+        selector = selector_of(deployment.spec.selector)
+        replicasets, pods = concurrently(
+            lambda: self.replicasets(selector), lambda: self.pods(selector)
+        )
+        return Workload(deployment=deployment, replicasets=replicasets, pods=pods)
+
+    def _events_of(self, name: str) -> tuple[Event, ...]:
+        query = {"fieldSelector": f"involvedObject.name={name}", "limit": EVENTS}
+        data = self.transport.read(self.path("v1", "events"), query)
+        return decode(data, _List[Event]).items
+
+    def _allowed(self, permission: Permission) -> bool:
+        attributes = {
+            "namespace": self.namespace,
+            "verb": permission.verb,
+            "group": permission.group,
+            "resource": permission.resource,
+            "subresource": permission.subresource,
+        }
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = self._post("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews", body)
+        return decode(answer, _AccessReview).status.allowed
+
+    def _post(self, path: str, body: object) -> bytes:
+        return self.transport.send("POST", path, body=body)
+
+
+def concurrently(*calls: Callable[[], Any]) -> tuple[Any, ...]:
+    """The results of these calls, made at the same time; the first error is raised."""
+    if len(calls) < 2:
+        return tuple(call() for call in calls)
+    with ThreadPoolExecutor(max_workers=min(8, len(calls))) as pool:
+        return tuple(future.result() for future in [pool.submit(call) for call in calls])
+
+
+def selector_of(selector: LabelSelector) -> str:
+    """A label selector as the API's query spells it."""
+    parts = [f"{key}={value}" for key, value in sorted(selector.match_labels.items())]
+    parts += [_expression(expression) for expression in selector.match_expressions]
+    return ",".join(parts)
+
+
+def _expression(expression: Mapping[str, Any]) -> str:
+    key, values = expression.get("key", ""), ",".join(expression.get("values") or ())
+    spellings: dict[str, str] = {
+        "In": f"{key} in ({values})",
+        "NotIn": f"{key} notin ({values})",
+        "Exists": key,
+        "DoesNotExist": f"!{key}",
+    }
+    return spellings[expression.get("operator", "Exists")]
+
+
+def decode(data: bytes, kind: type[T]) -> T:
+    """Read an answer.
+
+    Raises:
+        ServerError: it is not what a Kubernetes API server answers.
+    """
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        start = data[:60].decode("utf-8", "replace")
+        raise ServerError(
+            f"This is not what a Kubernetes API server answers: {start!r} ({error}).",
+            next_step="Check the server's URL in the kubeconfig; a proxy may stand in between.",
+            code=200,
+        ) from error
+
+
+class _List(msgspec.Struct, Generic[T], frozen=True):
+    items: tuple[T, ...] = ()
+    metadata: ListMeta = ListMeta()
+
+
+class _Version(msgspec.Struct, frozen=True, rename="camel"):
+    git_version: str = ""
+
+
+class _UserInfo(msgspec.Struct, frozen=True):
+    username: str = ""
+
+
+class _SelfReviewStatus(msgspec.Struct, frozen=True, rename="camel"):
+    user_info: _UserInfo = _UserInfo()
+
+
+class _SelfReview(msgspec.Struct, frozen=True):
+    status: _SelfReviewStatus = _SelfReviewStatus()
+
+
+class _AccessReviewStatus(msgspec.Struct, frozen=True):
+    allowed: bool = False
+
+
+class _AccessReview(msgspec.Struct, frozen=True):
+    status: _AccessReviewStatus = _AccessReviewStatus()

@@ -1,0 +1,223 @@
+"""Bytes to and from the API server, with this kit's errors instead of the vendor's.
+
+The official client brings kubeconfig, credentials, TLS and connections; its generated
+methods and models stay out of the way: they cost a second to import and drop the fields
+they do not know.
+
+What may be repeated is repeated here (reads, a few times, with back-off); a write is sent
+once, and whoever sent it finds out by looking whether a lost answer was a yes.
+"""
+
+import random
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+import urllib3
+from kubernetes.client.rest import RESTClientObject
+from urllib3 import exceptions as http_errors
+
+from veza_nb import __version__, errors
+from veza_nb.clock import Clock
+from veza_nb.cluster.kubeconfig import Access
+from veza_nb.objects import Status
+
+TRIES = 3
+"""How often a read is sent at most."""
+FIRST_PAUSE = 0.2
+"""Seconds before the second try; doubled before each further one, with jitter."""
+LONGEST_PAUSE = 5.0
+"""Seconds that a Retry-After is honoured at most: this is an incident."""
+
+
+class Transport:
+    """Requests to one API server.
+
+    Args:
+        access: where and as whom.
+        clock: for the pauses between tries.
+        timeout: seconds for one request, from connection to the last byte.
+    """
+
+    def __init__(self, access: Access, *, clock: Clock, timeout: float) -> None:
+        self._access = access
+        self._clock = clock
+        self._timeout = timeout
+        self._pool: urllib3.PoolManager = RESTClientObject(access.configuration).pool_manager
+
+    def read(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+        """GET, repeated where the server asks for patience or the connection broke."""
+        for attempt in range(1, TRIES):
+            try:
+                return self.send("GET", path, query=query)
+            except errors.ServerError as error:
+                if error.code not in {429, 500, 502, 503, 504}:
+                    raise
+                self._clock.sleep(min(error.retry_after or _pause(attempt), LONGEST_PAUSE))
+            except BrokenConnectionError:
+                self._clock.sleep(_pause(attempt))
+        return self.send("GET", path, query=query)
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        content_type: str = "application/json",
+    ) -> bytes:
+        """Send one request once; the whole answer comes back.
+
+        Raises:
+            VezaError: the leaf of the tree that fits what went wrong.
+        """
+        content = None if body is None else msgspec.json.encode(body)
+        response = self._open(
+            method, path, query, content=content, content_type=content_type, timeout=self._timeout
+        )
+        try:
+            data = response.read()
+        except http_errors.HTTPError as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.release_conn()
+        self._refuse(response, data, method, path)
+        return data
+
+    def stream(
+        self, path: str, query: Mapping[str, str], *, timeout: float
+    ) -> urllib3.BaseHTTPResponse:
+        """GET whose answer is read as it comes; `timeout` is between two pieces of it."""
+        response = self._open("GET", path, query, timeout=timeout)
+        if response.status >= 400:
+            try:
+                data = response.read()
+            finally:
+                response.release_conn()
+            self._refuse(response, data, "WATCH", path)
+        return response
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None,
+        *,
+        content: bytes | None = None,
+        content_type: str = "",
+        timeout: float,
+    ) -> urllib3.BaseHTTPResponse:
+        url = f"{self._access.server.rstrip('/')}{path}"
+        if query:
+            url += f"?{urlencode(query)}"
+        try:
+            return self._pool.request(
+                method,
+                url,
+                body=content,
+                headers=self._headers(content_type if content is not None else ""),
+                timeout=urllib3.Timeout(connect=min(5.0, timeout), read=timeout),
+                retries=False,
+                redirect=False,
+                preload_content=False,
+            )
+        except http_errors.HTTPError as error:
+            raise self._unreachable(error) from error
+
+    def _headers(self, content_type: str) -> dict[str, str]:
+        headers = {"Accept": "application/json", "User-Agent": f"veza-nb/{__version__}"}
+        if content_type:
+            headers["Content-Type"] = content_type
+        settings: Mapping[str, Any] = self._access.configuration.auth_settings()
+        for setting in settings.values():
+            if setting["in"] == "header" and setting["value"]:
+                headers[setting["key"]] = setting["value"]
+        return headers
+
+    def _unreachable(self, error: Exception) -> errors.UnreachableError:
+        kind = errors.UnreachableError
+        server = self._access.server
+        if isinstance(error, http_errors.SSLError):
+            what = f"The certificate of {server} is not trusted: {_short(error)}."
+            hint = "Check the context's certificate-authority, and that this is your cluster."
+        elif isinstance(error, http_errors.NameResolutionError):
+            what = f"The name of {server} does not resolve."
+            hint = "Check network, VPN and DNS."
+        elif isinstance(error, http_errors.NewConnectionError):
+            what = f"The API server {server} does not accept connections: {_short(error)}."
+            hint = "Check network, VPN and that the control plane runs."
+        elif isinstance(error, http_errors.TimeoutError):
+            what = f"The API server {server} did not answer within {self._timeout:g} s."
+            hint = "It may hang or be far away; try again, or give more time with --timeout."
+        else:
+            kind = BrokenConnectionError
+            what = f"The connection to {server} broke: {_short(error)}."
+            hint = "Try again."
+        return kind(what, next_step=hint)
+
+    def _refuse(
+        self, response: urllib3.BaseHTTPResponse, data: bytes, method: str, path: str
+    ) -> None:
+        """Raise what an answer of 300 and above means."""
+        code = response.status
+        if code < 300:
+            return
+        message = _message(data) or f"HTTP {code}"
+        verb = _VERBS.get(method, method.lower())
+        match code:
+            case 401:
+                raise errors.UnauthorizedError(
+                    f"The API server does not accept these credentials: {message}.",
+                    next_step="Log in again; the token may have expired.",
+                )
+            case 403:
+                raise errors.ForbiddenError(
+                    f"Not allowed: {message}.",
+                    next_step="Ask for this right, or use a context that has it.",
+                    data={"verb": verb, "path": path},
+                )
+            case 404:
+                raise errors.NotFoundError(f"Not found: {message}.", next_step="Check the name.")
+            case 409:
+                raise errors.ConflictError(f"{message}.", next_step="Plan again.")
+            case 422:
+                raise errors.InvalidError(f"{message}.", next_step="Plan again.")
+            case _:
+                raise errors.ServerError(
+                    f"The API server answered {code} to {verb} {path}: {message}.",
+                    next_step="Try again; if it stays, the control plane itself is in trouble.",
+                    code=code,
+                    retry_after=_retry_after(response),
+                )
+
+
+class BrokenConnectionError(errors.UnreachableError):
+    """The connection broke before the whole answer was there."""
+
+
+_VERBS = {"GET": "get", "POST": "create", "PUT": "update", "WATCH": "watch"}
+
+
+def _pause(attempt: int) -> float:
+    # Jitter keeps many kits from coming back in step; it decides nothing.
+    return FIRST_PAUSE * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.0)
+
+
+def _message(data: bytes) -> str:
+    try:
+        text = msgspec.json.decode(data, type=Status).message
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        text = data[:200].decode("utf-8", "replace")
+    return " ".join(text.split()).rstrip(".")
+
+
+def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isdigit() else None
+
+
+def _short(error: Exception) -> str:
+    text = str(error.args[-1] if error.args else error)
+    return " ".join(text.rpartition(": ")[2].split()).rstrip(".") or type(error).__name__

@@ -1,0 +1,223 @@
+"""A workload as it changes: three watches, one snapshot after each change.
+
+A watch may break, expire (410) or be forbidden; each has its answer here, so that whoever
+follows a rollout sees snapshots and nothing else. Without the `watch` verb the lists are
+read again every second instead.
+"""
+
+import queue
+import threading
+from collections.abc import Generator, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import msgspec
+import urllib3
+from urllib3.exceptions import HTTPError
+
+from veza_nb.clock import Deadline
+from veza_nb.cluster.client import Cluster
+from veza_nb.errors import ForbiddenError, NotFoundError, VezaError
+from veza_nb.objects import Deployment, ListMeta, ObjectMeta, Pod, ReplicaSet, Workload
+
+HEARTBEAT = 1.0
+"""Seconds after which a snapshot comes even though nothing changed."""
+WATCH_SECONDS = 60
+"""The server ends a watch after that; it is taken up again where it ended."""
+RETRY_PAUSE = 0.5
+"""Seconds before a broken watch is begun again."""
+POLL = 1.0
+"""Seconds between two lists where watching is not allowed."""
+
+
+def watch_workload(
+    cluster: Cluster, name: str, selector: str, *, deadline: Deadline
+) -> Generator[Workload, None, None]:
+    """Snapshots of a Deployment with its ReplicaSets and pods.
+
+    The first comes when all three are known, then one after each change (changes that come
+    together make one), and one every `HEARTBEAT`. Ends at the deadline.
+
+    Raises:
+        NotFoundError: the Deployment is gone.
+        VezaError: nothing could be read until the deadline; the last reason.
+    """
+    changes: queue.SimpleQueue[_Feed] = queue.SimpleQueue()
+    by_name = f"metadata.name={name}"
+    feeds = (
+        _Feed(cluster, "apps/v1", "deployments", Deployment, {"fieldSelector": by_name}, changes),
+        _Feed(cluster, "apps/v1", "replicasets", ReplicaSet, {"labelSelector": selector}, changes),
+        _Feed(cluster, "v1", "pods", Pod, {"labelSelector": selector}, changes),
+    )
+    for feed in feeds:
+        feed.start()
+    try:
+        yield from _snapshots(name, feeds, changes, deadline)
+    finally:
+        for feed in feeds:
+            feed.stop()
+
+
+def _snapshots(
+    name: str,
+    feeds: tuple["_Feed", "_Feed", "_Feed"],
+    changes: "queue.SimpleQueue[_Feed]",
+    deadline: Deadline,
+) -> Iterator[Workload]:
+    seen = False
+    while not deadline.passed:
+        with suppress(queue.Empty):
+            changes.get(timeout=min(HEARTBEAT, deadline.left))
+        while not changes.empty():
+            changes.get()
+        if not all(feed.synced for feed in feeds):
+            continue
+        seen = True
+        yield _snapshot(name, *feeds)
+    failed = [feed.problem for feed in feeds if feed.problem]
+    if not seen and failed:
+        raise failed[0]
+
+
+def _snapshot(name: str, *feeds: "_Feed") -> Workload:
+    deployments, replicasets, pods = (feed.objects() for feed in feeds)
+    if not deployments:
+        raise NotFoundError(f"The Deployment {name} is gone.", next_step="Somebody deleted it.")
+    return Workload(deployment=deployments[0], replicasets=replicasets, pods=pods)
+
+
+class _Line(msgspec.Struct, frozen=True):
+    """One line of a watch."""
+
+    type: str
+    object: msgspec.Raw
+
+
+class _Meta(msgspec.Struct, frozen=True):
+    """As much of an object as a cache needs."""
+
+    metadata: ObjectMeta
+
+
+class _Listed(msgspec.Struct, frozen=True):
+    """A list whose objects are not read yet."""
+
+    metadata: ListMeta = ListMeta()
+    items: tuple[msgspec.Raw, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class _Feed:
+    """One resource, listed and then watched in a thread of its own."""
+
+    cluster: Cluster
+    group_version: str
+    resource: str
+    kind: type[Any]
+    query: dict[str, str]
+    changes: "queue.SimpleQueue[_Feed]"
+    synced: bool = False
+    problem: VezaError | None = None
+    _known: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _stopped: threading.Event = field(default_factory=threading.Event)
+    _may_watch: bool = True
+    _response: urllib3.BaseHTTPResponse | None = None
+    _thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        self._thread = threading.Thread(
+            target=self._run, name=f"watch-{self.resource}", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread, also where it waits for the server."""
+        self._stopped.set()
+        with suppress(Exception):
+            if self._response is not None:
+                self._response.shutdown()
+        if self._thread is not None:
+            self._thread.join(timeout=2.0)
+
+    def objects(self) -> tuple[Any, ...]:
+        """What is known now, in the order of names."""
+        with self._lock:
+            return tuple(sorted(self._known.values(), key=lambda item: item.metadata.name))
+
+    def _run(self) -> None:
+        version: str | None = None
+        while not self._stopped.is_set():
+            try:
+                version = self._follow(self._list() if version is None else version)
+            except (VezaError, HTTPError, msgspec.DecodeError, OSError) as error:
+                self.problem = error if isinstance(error, VezaError) else self.problem
+                version = None
+                self._stopped.wait(RETRY_PAUSE)
+
+    def _follow(self, version: str) -> str | None:
+        """Take changes from that version on; the version to go on from, None to list again."""
+        if self._may_watch:
+            try:
+                return self._watch(version)
+            except ForbiddenError:
+                self._may_watch = False
+        self._stopped.wait(POLL)
+        return None
+
+    def _list(self) -> str:
+        path = self.cluster.path(self.group_version, self.resource)
+        listed = msgspec.json.decode(self.cluster.transport.read(path, self.query), type=_Listed)
+        items = [msgspec.json.decode(item, type=self.kind) for item in listed.items]
+        with self._lock:
+            self._known = {item.metadata.uid: item for item in items}
+        self.synced, self.problem = True, None
+        self.changes.put(self)
+        return listed.metadata.resource_version
+
+    def _watch(self, version: str) -> str | None:
+        """Take changes until the server ends the watch; the version to go on from."""
+        query = {
+            **self.query,
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        }
+        path = self.cluster.path(self.group_version, self.resource)
+        response = self.cluster.transport.stream(path, query, timeout=WATCH_SECONDS + 10.0)
+        self._response = response
+        try:
+            latest: str | None = version
+            for line in _lines(response):
+                latest = self._take(msgspec.json.decode(line, type=_Line))
+                if latest is None or self._stopped.is_set():
+                    return None
+            return latest
+        finally:
+            self._response = None
+            response.close()
+
+    def _take(self, line: _Line) -> str | None:
+        if line.type == "ERROR":
+            # 410 Gone, or a server in trouble: begin again with a list.
+            return None
+        meta = msgspec.json.decode(line.object, type=_Meta).metadata
+        if line.type == "BOOKMARK":
+            return meta.resource_version
+        with self._lock:
+            if line.type == "DELETED":
+                self._known.pop(meta.uid, None)
+            else:
+                self._known[meta.uid] = msgspec.json.decode(line.object, type=self.kind)
+        self.changes.put(self)
+        return meta.resource_version
+
+
+def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    rest = b""
+    for piece in iter(partial(response.read1, 65536), b""):
+        *whole, rest = (rest + piece).split(b"\n")
+        yield from (line for line in whole if line.strip())

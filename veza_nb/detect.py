@@ -1,0 +1,106 @@
+"""Detection: what is wrong with this service, and is a rollback the cure."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from veza_nb.catalog import Service, Verify
+from veza_nb.checks import Baseline
+from veza_nb.cluster import Cluster
+from veza_nb.cluster.client import concurrently
+from veza_nb.errors import ForbiddenError
+from veza_nb.findings import Diagnosis, decide, find
+from veza_nb.objects import Event, Workload
+from veza_nb.probes import probe, targets_of
+from veza_nb.revisions import History, read_history
+from veza_nb.rollout import RolloutState, read_restarts, read_rollout
+from veza_nb.samples import Probe
+
+TROUBLED_PODS = 5
+"""Pods whose events are read: what ails five ails the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What one look at a service saw.
+
+    Attributes:
+        at: when it was finished.
+        workload: the objects it rests on.
+        rollout: where the rollout stands.
+        history: the revisions.
+        probes: what the endpoints answered; empty where the catalogue has no URL.
+        diagnosis: findings and the decision.
+        baseline: what verification will compare with.
+    """
+
+    at: datetime
+    workload: Workload
+    rollout: RolloutState
+    history: History
+    probes: tuple[Probe, ...]
+    diagnosis: Diagnosis
+    baseline: Baseline
+
+
+def detect(cluster: Cluster, service: Service, *, settings: Verify) -> Detection:
+    """Look at a service once; requests run side by side.
+
+    Args:
+        cluster: where.
+        service: which; its URL decides whether endpoints are asked.
+        settings: how often an endpoint is asked, and its deadline.
+    """
+    workload, probes = concurrently(
+        lambda: cluster.workload(service.workload, service.selector),
+        lambda: probe(
+            targets_of(service),
+            samples=settings.samples,
+            timeout=settings.probe_seconds,
+            clock=cluster.clock,
+        ),
+    )
+    rollout = read_rollout(workload)
+    seen = Workload(
+        deployment=workload.deployment,
+        replicasets=workload.replicasets,
+        pods=workload.pods,
+        events=_events(cluster, workload, rollout),
+    )
+    return _judge(seen, rollout, probes, now=cluster.clock.now())
+
+
+def _judge(
+    workload: Workload, rollout: RolloutState, probes: tuple[Probe, ...], *, now: datetime
+) -> Detection:
+    history = read_history(workload, now=now)
+    findings = find(workload, rollout, probes, now=now)
+    return Detection(
+        at=now,
+        workload=workload,
+        rollout=rollout,
+        history=history,
+        probes=probes,
+        diagnosis=decide(findings, rollout, history, probes),
+        baseline=Baseline(
+            at=now,
+            replicas=workload.deployment.spec.replicas,
+            restarts=read_restarts(workload),
+            probes=probes,
+        ),
+    )
+
+
+def _events(cluster: Cluster, workload: Workload, rollout: RolloutState) -> tuple[Event, ...]:
+    """Events of the Deployment, its live ReplicaSet and its pods in trouble."""
+    troubled = dict.fromkeys(trouble.pod for trouble in rollout.troubles if trouble.pod)
+    live = [
+        one.metadata.name
+        for one in workload.replicasets
+        if one.metadata.labels.get("pod-template-hash") == rollout.template_hash
+    ]
+    name = workload.deployment.metadata.name
+    try:
+        return cluster.events([name, *live, *list(troubled)[:TROUBLED_PODS]])
+    except ForbiddenError:
+        # Events explain; pods decide. Without the right to read them the rest still holds.
+        return ()

@@ -1,0 +1,446 @@
+"""The facade a notebook holds: one method per cell, each safe to run again.
+
+A step reads its arguments, calls the room that does the work, writes journal and record, and
+shows the result. What a later step needs it asks of the earlier one; run out of order, it
+says which cell comes first.
+"""
+
+import getpass
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from veza_nb import __version__, display, render
+from veza_nb.approvals import Approval, how_to_approve, read_confirmation
+from veza_nb.catalog import Service, Verify, load_catalog
+from veza_nb.checks import Baseline, Verification
+from veza_nb.cluster import Cluster
+from veza_nb.detect import Detection, detect
+from veza_nb.errors import (
+    InconclusiveError,
+    InterruptedRunError,
+    NotRecoveredError,
+    RefusedError,
+    UsageError,
+    VezaError,
+)
+from veza_nb.history import history
+from veza_nb.locks import Lock
+from veza_nb.logbook import Logbook
+from veza_nb.plans import Plan, Refusal
+from veza_nb.podtemplates import template_digest
+from veza_nb.preflight import Preflight, preflight
+from veza_nb.prepare import prepare
+from veza_nb.records import Record, new_incident_id
+from veza_nb.report import postmortem
+from veza_nb.rollout import RolloutState
+from veza_nb.undo import UndoKind, UndoResult, follow, send
+from veza_nb.verify import verify
+from veza_nb.vocabulary import JournalEvent, Level, Outcome, Step, Verdict
+
+REVERT = "Revert the commit or manifest of the bad release: the next apply would bring it back."
+
+
+class Incident:
+    """One incident on one service.
+
+    Attributes:
+        id: the incident's id, also the name of its folder.
+        service_name: name in the catalogue.
+        service: what the catalogue says of it.
+        cluster: where it is.
+        logbook: journal and record.
+    """
+
+    def __init__(
+        self,
+        *,
+        service_name: str,
+        service: Service,
+        settings: Verify,
+        cluster: Cluster,
+        logbook: Logbook,
+        operator: str,
+    ) -> None:
+        self.id = logbook.record.incident_id
+        self.service_name = service_name
+        self.service = service
+        self.cluster = cluster
+        self.logbook = logbook
+        self._settings = settings
+        self._operator = operator
+        self._preflight: Preflight | None = None
+        self._detection: Detection | None = None
+        self._plan: Plan | None = None
+        self._verification: Verification | None = None
+        self._lock = Lock(
+            cluster,
+            service.workload,
+            holder=f"{operator}@{socket.gethostname()}",
+            incident=self.id,
+            reason=logbook.record.reason,
+        )
+
+    @classmethod
+    def open(
+        cls,
+        service: str,
+        *,
+        namespace: str = "",
+        context: str = "",
+        kubeconfig: str = "",
+        catalog: str = "",
+        incident_id: str = "",
+        reason: str = "",
+        operator: str = "",
+        records: str = "",
+        timeout: float = 10.0,
+    ) -> "Incident":
+        """Begin an incident, or continue one.
+
+        Args:
+            service: name in the catalogue.
+            namespace: "" takes the catalogue's.
+            context: of the kubeconfig; "" takes the current one.
+            kubeconfig: path; "" takes the usual places.
+            catalog: path of the services file; "" takes $VEZA_CATALOG, then the built-in one.
+            incident_id: "" makes a new one; one that exists is continued.
+            reason: why, for the change cause and the record.
+            operator: who; "" takes the login name.
+            records: folder of the records; "" takes $VEZA_RECORDS, then "records".
+            timeout: seconds for one request to the API server.
+
+        Raises:
+            UsageError: an argument is wrong.
+            RefusedError: the cluster does not let this user in.
+            UnreachableError: the cluster does not answer.
+        """
+        book = load_catalog(catalog or os.environ.get("VEZA_CATALOG", ""))
+        chosen = book.service(service)
+        if namespace:
+            chosen = msgspec.structs.replace(chosen, namespace=namespace)
+        cluster = Cluster.connect(
+            kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
+        )
+        who = operator or getpass.getuser()
+        first = Record(
+            incident_id=incident_id or new_incident_id(service, cluster.clock.now()),
+            service=service,
+            title=f"Rollback of {service}",
+            namespace=chosen.namespace,
+            workload=chosen.workload,
+            operator=who,
+            reason=reason,
+            started_at=cluster.clock.now(),
+        )
+        root = Path(records or os.environ.get("VEZA_RECORDS", "") or "records").expanduser()
+        incident = cls(
+            service_name=service,
+            service=chosen,
+            settings=book.verify,
+            cluster=cluster,
+            logbook=Logbook.open(root, first, clock=cluster.clock),
+            operator=who,
+        )
+        incident._open()
+        return incident
+
+    def detect(self) -> None:
+        """Look at the service; show findings and the decision."""
+        with self._during(Step.DETECT):
+            seen = detect(self.cluster, self.service, settings=self._settings)
+            self._detection = seen
+            first = self.logbook.sent() is None
+            facts = {"detected_at": seen.at, "diagnosis": seen.diagnosis, "baseline": seen.baseline}
+            if first:
+                self.logbook.folder.write_evidence("workload-before.json", seen.workload)
+            self.logbook.done(
+                Step.DETECT, {"decision": seen.diagnosis.decision}, **(facts if first else {})
+            )
+            display.show(render.diagnosis(seen.diagnosis, now=seen.at))
+
+    def history(self) -> None:
+        """Show the revisions, and which one is recommended."""
+        with self._during(Step.HISTORY):
+            found = history(self.cluster, self.service)
+            number = found.recommended.number if found.recommended else None
+            self.logbook.done(Step.HISTORY, {"recommended": number}, history=found)
+            display.show(render.history(found, now=self.cluster.clock.now()))
+
+    def plan(self, *, to_revision: int = 0) -> Plan:
+        """Make the plan, let the server check it, and show it; nothing is changed.
+
+        Args:
+            to_revision: 0 takes the recommended one.
+
+        Raises:
+            RefusedError: there is nothing to go back to.
+        """
+        with self._during(Step.PLAN):
+            if to_revision < 0:
+                raise UsageError(
+                    f"There is no revision {to_revision}.",
+                    next_step="Give a number from the history, or 0 for the recommended one.",
+                )
+            made = self._prepare(to_revision)
+            if isinstance(made, Refusal):
+                self.logbook.update(refusal=made)
+                display.show(render.refusal(made))
+                raise RefusedError(made.what, next_step=made.next_step)
+            self._plan = made
+            self.logbook.done(Step.PLAN, {"plan": made.id, "to": made.to_revision}, plan=made)
+            display.show(render.plan(made))
+            return made
+
+    def approve(self, plan: Plan, *, confirm: str = "") -> None:
+        """Take the approval of this plan.
+
+        Args:
+            plan: from `plan()`.
+            confirm: the service's name, or "<plan id>:<approver>". Empty, with a person
+                there, shows a box to type it into.
+
+        Raises:
+            RefusedError: a guard blocks the plan, or it is not approved.
+        """
+        with self._during(Step.APPROVE):
+            if plan.noop:
+                display.show(render.message("Nothing to approve: the target is already live."))
+                return
+            if plan.blockers:
+                raise _blocked(plan)
+            if self._approved(plan):
+                display.show(render.message("This plan is already approved."))
+                return
+            if not confirm and display.person_present():
+                self._ask(plan)
+            display.show(render.message(self._take(plan, confirm)))
+
+    def undo(self, plan: Plan) -> None:
+        """Send the undo if it is still needed, and follow the rollout.
+
+        Args:
+            plan: from `plan()`, approved.
+
+        Raises:
+            RefusedError: not approved, locked by somebody else, or changed since the plan.
+        """
+        with self._during(Step.UNDO):
+            if not plan.noop and not self._approved(plan):
+                raise RefusedError("This plan is not approved.", next_step=how_to_approve(plan))
+            self._lock.acquire()
+            result = send(self.cluster, plan, self.logbook.journal)
+            self.logbook.update(mutated_at=self._mutated_at(result))
+            state = self._follow(plan, result)
+            self.logbook.update(undo={"result": result, "rollout": state})
+
+    def verify(self) -> None:
+        """Check that the service is back and stays back; show the checklist."""
+        with self._during(Step.VERIFY):
+            plan = self._need_plan()
+            view = display.LiveView()
+            verification = verify(
+                self.cluster,
+                self.service,
+                plan,
+                self._baseline(),
+                settings=self._settings,
+                show=lambda left, probes: view.show(render.soak(left, probes)),
+            )
+            self._verification = verification
+            now = self.cluster.clock.now()
+            recovered = verification.verdict is Verdict.PASS
+            self.logbook.done(
+                Step.VERIFY,
+                {"verdict": verification.verdict},
+                verification=verification,
+                recovered_at=now if recovered else None,
+            )
+            view.show(render.verification(verification))
+
+    def close(self) -> None:
+        """Finish the record, show what is left to do, and give the lock back.
+
+        Raises:
+            NotRecoveredError: acted, and the service is not back.
+            InconclusiveError: acted, and it cannot be told.
+        """
+        with self._during(Step.CLOSE):
+            outcome = self._outcome()
+            self.logbook.journal.append(Step.CLOSE, JournalEvent.DONE, {"outcome": outcome})
+            self.logbook.close(outcome, self.cluster.clock.now(), left_to_do=self._left_to_do())
+            self._lock.release()
+            text = postmortem(self.logbook.record, self.logbook.journal.lines)
+            folder = self.logbook.folder
+            folder.write_text("postmortem.md", text)
+            folder.seal()
+            display.show(render.closing(self.logbook.record, str(folder.path)))
+        if outcome is Outcome.NOT_RECOVERED:
+            raise NotRecoveredError(
+                f"{self.service_name} has not recovered.",
+                state=self.logbook.state,
+                next_step="See the failed checks above; `veza-nb plan` shows where else to go.",
+            )
+        if outcome is Outcome.INCONCLUSIVE:
+            raise InconclusiveError(
+                f"It cannot be told whether {self.service_name} has recovered.",
+                state=self.logbook.state,
+                next_step="Check by hand what the checklist marks inconclusive.",
+            )
+
+    def _open(self) -> None:
+        with self._during(Step.OPEN):
+            self._preflight = preflight(self.cluster, self.service)
+            seen = self._preflight
+            if self.logbook.resumed:
+                self.logbook.begin(Step.OPEN, resumed=True)
+            self.logbook.done(
+                Step.OPEN,
+                {"user": seen.user, "version": seen.version, "kit": __version__},
+                cluster={
+                    "context": self.cluster.context,
+                    "server": self.cluster.server,
+                    "version": seen.version,
+                },
+                preflight=seen.lines,
+            )
+            display.show(render.opening(self.logbook.record, seen, resumed=self.logbook.resumed))
+
+    def _prepare(self, to_revision: int) -> Plan | Refusal:
+        seen = self._need_detection()
+        if self._preflight is not None and self._preflight.denied:
+            # Rights may have been granted since; without this a person had to begin again.
+            self._preflight = preflight(self.cluster, self.service)
+        sent = self.logbook.sent() or {}
+        return prepare(
+            self.cluster,
+            self.service,
+            seen.diagnosis,
+            name=self.service_name,
+            incident=self.id,
+            reason=self.logbook.record.reason,
+            operator=self._operator,
+            to_revision=to_revision,
+            pinned=str(sent.get("digest", "")),
+            denied=self._preflight.denied if self._preflight else (),
+        )
+
+    def _approved(self, plan: Plan) -> bool:
+        """Whether this target is approved in this incident, perhaps by an earlier run."""
+        approval = self.logbook.approval()
+        return approval is not None and approval.get("digest") == template_digest(plan.template)
+
+    def _take(self, plan: Plan, confirm: str) -> str:
+        now = self.cluster.clock.now()
+        read = read_confirmation(confirm, plan, operator=self._operator, now=now)
+        if isinstance(read, Refusal):
+            raise RefusedError(read.what, next_step=read.next_step)
+        self._write_approval(plan, read)
+        return f"Approved by {read.approver} ({read.method})."
+
+    def _write_approval(self, plan: Plan, approval: Approval) -> None:
+        data = {
+            "plan": plan.id,
+            "approver": approval.approver,
+            "method": approval.method,
+            "digest": template_digest(plan.template),
+        }
+        self.logbook.journal.append(Step.APPROVE, JournalEvent.APPROVAL, data)
+        self.logbook.update(approval=approval, approved_at=approval.at)
+
+    def _ask(self, plan: Plan) -> None:
+        """Show the box to type into, and stop here: the next cell runs once it is approved."""
+        from IPython.display import display as show_widget  # noqa: PLC0415 - only with a person
+
+        from veza_nb.widgets.approval import approval_widget  # noqa: PLC0415 - only with a person
+
+        def submit(typed: str) -> str:
+            try:
+                return f"{self._take(plan, typed)} Run the next cell to send it."
+            except VezaError as error:
+                return str(error)
+
+        show_widget(approval_widget(plan.service, submit))  # type: ignore[no-untyped-call]
+        raise RefusedError(
+            "Waiting for your approval.",
+            next_step="Type the service's name above, press Approve, then run the next cell.",
+        )
+
+    def _follow(self, plan: Plan, result: UndoResult) -> RolloutState:
+        view = display.LiveView()
+        begin = self.cluster.clock.monotonic()
+
+        def show(state: RolloutState) -> None:
+            view.show(render.progress(state, self.cluster.clock.monotonic() - begin, result.kind))
+
+        return follow(self.cluster, plan, settings=self._settings, show=show)
+
+    def _mutated_at(self, result: UndoResult) -> object:
+        if result.kind is UndoKind.NOOP:
+            return None
+        return self.logbook.record.mutated_at or self.cluster.clock.now()
+
+    def _baseline(self) -> Baseline:
+        """From before the undo, also where an earlier run of this incident took it."""
+        if self.logbook.sent() is not None and self.logbook.record.baseline is not None:
+            return msgspec.convert(self.logbook.record.baseline, Baseline)
+        return self._need_detection().baseline
+
+    def _outcome(self) -> Outcome:
+        if self._verification is None:
+            return Outcome.INCONCLUSIVE if self.logbook.changed is not False else Outcome.REFUSED
+        return {
+            Verdict.PASS: Outcome.RECOVERED,
+            Verdict.FAIL: Outcome.NOT_RECOVERED,
+            Verdict.INCONCLUSIVE: Outcome.INCONCLUSIVE,
+        }[self._verification.verdict]
+
+    def _left_to_do(self) -> tuple[str, ...]:
+        if not self.logbook.changed or self._plan is None:
+            return ()
+        warnings = (guard for guard in self._plan.guards if guard.level is Level.WARN)
+        return (REVERT, *(f"{one.summary} {one.remedy}".strip() for one in warnings))
+
+    def _need_detection(self) -> Detection:
+        if self._detection is None:
+            raise _first("detect")
+        return self._detection
+
+    def _need_plan(self) -> Plan:
+        if self._plan is None:
+            raise _first("plan")
+        return self._plan
+
+    @contextmanager
+    def _during(self, step: Step) -> Iterator[None]:
+        """Write down whatever ends a step, then let it through."""
+        try:
+            yield
+        except VezaError as error:
+            self.logbook.failed(step, error)
+            raise
+        except KeyboardInterrupt as error:
+            stopped = InterruptedRunError(
+                f"Stopped during {step}.",
+                state=self.logbook.state,
+                next_step=f"Run this cell again, or continue incident {self.id}: "
+                "it never repeats a change.",
+            )
+            self.logbook.failed(step, stopped)
+            raise stopped from error
+
+
+def _blocked(plan: Plan) -> RefusedError:
+    first, *more = plan.blockers
+    what = "; ".join(guard.summary.rstrip(".") for guard in (first, *more))
+    return RefusedError(f"This plan is blocked: {what}.", next_step=first.remedy)
+
+
+def _first(cell: str) -> UsageError:
+    return UsageError(
+        f"The cell {cell!r} has not been run.", next_step=f"Run the cell {cell!r} first."
+    )

@@ -1,0 +1,278 @@
+"""Typed readers over API JSON: only the fields this kit reads, decoded straight from bytes.
+
+Full typed models drop the fields they do not know; these are never written back. What goes
+back to the server (pod templates) stays raw JSON: `PodTemplate` is a plain dict.
+Field names follow Kubernetes', in snake case.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+PodTemplate = dict[str, Any]
+"""A pod template exactly as the server sent it."""
+
+
+class _Reader(msgspec.Struct, frozen=True, rename="camel", kw_only=True):
+    """Base: immutable, camelCase on the wire, unknown fields ignored."""
+
+
+class OwnerReference(_Reader, frozen=True):
+    """metadata.ownerReferences[]."""
+
+    kind: str = ""
+    name: str = ""
+    uid: str = ""
+    controller: bool = False
+
+
+class ManagedField(_Reader, frozen=True):
+    """metadata.managedFields[] without the field set."""
+
+    manager: str = ""
+    operation: str = ""
+    subresource: str = ""
+    time: datetime | None = None
+
+
+class ObjectMeta(_Reader, frozen=True):
+    """metadata."""
+
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+    generation: int = 0
+    resource_version: str = ""
+    creation_timestamp: datetime | None = None
+    deletion_timestamp: datetime | None = None
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    owner_references: tuple[OwnerReference, ...] = ()
+    managed_fields: tuple[ManagedField, ...] = ()
+
+
+class Condition(_Reader, frozen=True):
+    """status.conditions[] of any kind."""
+
+    type: str = ""
+    status: str = ""
+    reason: str = ""
+    message: str = ""
+    last_update_time: datetime | None = None
+    last_transition_time: datetime | None = None
+
+
+class LabelSelector(_Reader, frozen=True):
+    """spec.selector."""
+
+    match_labels: dict[str, str] = msgspec.field(default_factory=dict)
+    match_expressions: list[dict[str, Any]] = msgspec.field(default_factory=list)
+
+
+class RollingUpdate(_Reader, frozen=True):
+    """spec.strategy.rollingUpdate: an int or a percentage."""
+
+    max_surge: int | str = "25%"
+    max_unavailable: int | str = "25%"
+
+
+class Strategy(_Reader, frozen=True):
+    """spec.strategy."""
+
+    type: str = "RollingUpdate"
+    rolling_update: RollingUpdate | None = None
+
+
+class DeploymentSpec(_Reader, frozen=True):
+    """Deployment spec."""
+
+    template: PodTemplate = msgspec.field(default_factory=dict)
+    selector: LabelSelector = LabelSelector()
+    replicas: int = 1
+    strategy: Strategy = Strategy()
+    paused: bool = False
+    min_ready_seconds: int = 0
+    progress_deadline_seconds: int = 600
+    revision_history_limit: int = 10
+
+
+class DeploymentStatus(_Reader, frozen=True):
+    """Deployment status."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    updated_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    unavailable_replicas: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class Deployment(_Reader, frozen=True):
+    """apps/v1 Deployment."""
+
+    metadata: ObjectMeta
+    spec: DeploymentSpec = DeploymentSpec()
+    status: DeploymentStatus = DeploymentStatus()
+
+
+class ReplicaSetSpec(_Reader, frozen=True):
+    """ReplicaSet spec."""
+
+    template: PodTemplate = msgspec.field(default_factory=dict)
+    replicas: int = 1
+
+
+class ReplicaSetStatus(_Reader, frozen=True):
+    """ReplicaSet status."""
+
+    observed_generation: int = 0
+    replicas: int = 0
+    fully_labeled_replicas: int = 0
+    ready_replicas: int = 0
+    available_replicas: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class ReplicaSet(_Reader, frozen=True):
+    """apps/v1 ReplicaSet."""
+
+    metadata: ObjectMeta
+    spec: ReplicaSetSpec = ReplicaSetSpec()
+    status: ReplicaSetStatus = ReplicaSetStatus()
+
+
+class ContainerStateWaiting(_Reader, frozen=True):
+    """A container that does not run yet, or not at the moment."""
+
+    reason: str = ""
+    message: str = ""
+
+
+class ContainerStateRunning(_Reader, frozen=True):
+    """A container that runs."""
+
+    started_at: datetime | None = None
+
+
+class ContainerStateTerminated(_Reader, frozen=True):
+    """A container that ended."""
+
+    exit_code: int = 0
+    signal: int = 0
+    reason: str = ""
+    message: str = ""
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+
+
+class ContainerState(_Reader, frozen=True):
+    """At most one of three."""
+
+    waiting: ContainerStateWaiting | None = None
+    running: ContainerStateRunning | None = None
+    terminated: ContainerStateTerminated | None = None
+
+
+class ContainerStatus(_Reader, frozen=True):
+    """status.containerStatuses[] and initContainerStatuses[]."""
+
+    name: str = ""
+    image: str = ""
+    image_id: str = msgspec.field(name="imageID", default="")
+    ready: bool = False
+    started: bool | None = None
+    restart_count: int = 0
+    state: ContainerState = ContainerState()
+    last_state: ContainerState = ContainerState()
+
+
+class PodSpec(_Reader, frozen=True):
+    """Pod spec, as far as it is read."""
+
+    node_name: str = ""
+
+
+class PodStatus(_Reader, frozen=True):
+    """Pod status."""
+
+    phase: str = ""
+    reason: str = ""
+    message: str = ""
+    start_time: datetime | None = None
+    conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+    init_container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(_Reader, frozen=True):
+    """v1 Pod."""
+
+    metadata: ObjectMeta
+    spec: PodSpec = PodSpec()
+    status: PodStatus = PodStatus()
+
+
+class ObjectReference(_Reader, frozen=True):
+    """involvedObject of an Event."""
+
+    kind: str = ""
+    name: str = ""
+    namespace: str = ""
+    uid: str = ""
+
+
+class EventSeries(_Reader, frozen=True):
+    """Repetition as events.k8s.io counts it."""
+
+    count: int = 0
+    last_observed_time: datetime | None = None
+
+
+class Event(_Reader, frozen=True):
+    """v1 Event."""
+
+    metadata: ObjectMeta
+    involved_object: ObjectReference = ObjectReference()
+    type: str = ""
+    reason: str = ""
+    message: str = ""
+    count: int = 1
+    first_timestamp: datetime | None = None
+    last_timestamp: datetime | None = None
+    event_time: datetime | None = None
+    series: EventSeries | None = None
+
+    @property
+    def last_seen(self) -> datetime | None:
+        """The newest time this event carries, whichever field its writer used."""
+        series = self.series.last_observed_time if self.series else None
+        return series or self.last_timestamp or self.event_time or self.first_timestamp
+
+
+class ListMeta(_Reader, frozen=True):
+    """metadata of a list: where to go on, and from where to watch."""
+
+    resource_version: str = ""
+    continue_: str = msgspec.field(name="continue", default="")
+    remaining_item_count: int | None = None
+
+
+class Status(_Reader, frozen=True):
+    """metav1.Status: the answer to what went wrong."""
+
+    status: str = ""
+    message: str = ""
+    reason: str = ""
+    code: int = 0
+    details: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class Workload(_Reader, frozen=True):
+    """A Deployment with its ReplicaSets, its pods and their events: what one look saw."""
+
+    deployment: Deployment
+    replicasets: tuple[ReplicaSet, ...] = ()
+    pods: tuple[Pod, ...] = ()
+    events: tuple[Event, ...] = ()

@@ -1,0 +1,255 @@
+"""A plan to go back to a revision, with its guards and its patch, or a refusal."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+from veza_nb.evidence import kubectl
+from veza_nb.findings import Diagnosis
+from veza_nb.guards import Case, Guard, all_guards
+from veza_nb.objects import Deployment, PodTemplate, Workload
+from veza_nb.podtemplates import (
+    Change,
+    images,
+    named_sources,
+    template_changes,
+    template_digest,
+)
+from veza_nb.revisions import History, Revision, find_revision
+from veza_nb.vocabulary import Annotation, Level
+from veza_nb.words import listing, one_line
+
+__all__ = ["Change", "Guard", "Plan", "Refusal", "make_plan", "template_changes", "undo_patch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What will be done, pinned by the target's template.
+
+    Attributes:
+        id: "p-" and 12 hex digits; the same plan has the same id.
+        incident: id of the incident.
+        service: name in the catalogue.
+        namespace: of the Deployment.
+        workload: the Deployment's name.
+        uid: the Deployment's uid as planned: the patch tests it.
+        generation: the Deployment's generation as planned: the patch tests it.
+        replicas: asked for when the plan was made.
+        from_revision: number of the live template, 0 where it has none.
+        to_revision: number of the target today.
+        template: the target's raw pod template, without the hash label.
+        template_hash: the target's `pod-template-hash`.
+        images_before: container name to image, live.
+        images_after: container name to image, target.
+        changes: every difference between the live template and the target.
+        guards: what speaks against it, blocks first.
+        not_restored: what the undo will not bring back.
+        command: kubectl command that does the same by hand.
+        patch: the JSON patch with its preconditions.
+        noop: the live template already is the target.
+        reasons: why this target.
+    """
+
+    id: str
+    incident: str
+    service: str
+    namespace: str
+    workload: str
+    uid: str
+    generation: int
+    replicas: int
+    from_revision: int
+    to_revision: int
+    template: PodTemplate
+    template_hash: str
+    images_before: Mapping[str, str]
+    images_after: Mapping[str, str]
+    changes: tuple[Change, ...]
+    guards: tuple[Guard, ...]
+    not_restored: tuple[str, ...]
+    command: str
+    patch: tuple[Mapping[str, object], ...]
+    noop: bool
+    reasons: tuple[str, ...]
+
+    @property
+    def blockers(self) -> tuple[Guard, ...]:
+        """Guards that stop this plan."""
+        return tuple(guard for guard in self.guards if guard.level is Level.BLOCK)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no plan.
+
+    Attributes:
+        what: the reason, one sentence.
+        next_step: what to do now, one sentence.
+        guards: those that were found on the way.
+    """
+
+    what: str
+    next_step: str
+    guards: tuple[Guard, ...]
+
+
+def make_plan(
+    workload: Workload,
+    history: History,
+    diagnosis: Diagnosis,
+    *,
+    service: str,
+    incident: str,
+    reason: str,
+    operator: str,
+    to_revision: int | None,
+    denied: Sequence[str] = (),
+) -> Plan | Refusal:
+    """The plan to go back, or why there is none.
+
+    Args:
+        workload: the Deployment and what belongs to it.
+        history: its history.
+        diagnosis: what detection said.
+        service: name in the catalogue.
+        incident: id of the incident.
+        reason: why, in the operator's words; may be empty.
+        operator: who does it.
+        to_revision: a revision's number; None or 0 for the recommended one.
+        denied: permissions that are missing, e.g. "patch deployments".
+    """
+    target = find_revision(history, to_revision) if to_revision else history.recommended
+    if target is None:
+        return _refusal(workload, history, to_revision)
+    deployment = workload.deployment
+    metadata, spec = deployment.metadata, deployment.spec
+    case = Case(deployment, target, diagnosis, named=bool(to_revision), denied=denied)
+    cause = _change_cause(target, operator=operator, incident=incident, reason=reason)
+    return Plan(
+        id=_plan_id(deployment, target, to_revision or 0),
+        incident=incident,
+        service=service,
+        namespace=metadata.namespace,
+        workload=metadata.name,
+        uid=metadata.uid,
+        generation=metadata.generation,
+        replicas=spec.replicas,
+        from_revision=history.current.number if history.current else 0,
+        to_revision=target.number,
+        template=target.template,
+        template_hash=target.template_hash,
+        images_before=images(spec.template),
+        images_after=target.images,
+        changes=template_changes(spec.template, target.template),
+        guards=all_guards(case),
+        not_restored=_not_restored(deployment, target),
+        command=_undo_command(deployment, target.number),
+        patch=() if case.noop else undo_patch(deployment, target.template, change_cause=cause),
+        noop=case.noop,
+        reasons=history.reasons if not to_revision else _named(target),
+    )
+
+
+def undo_patch(
+    deployment: Deployment, template: PodTemplate, *, change_cause: str
+) -> tuple[Mapping[str, object], ...]:
+    """The JSON patch of an undo: test uid and generation, replace the template, say why.
+
+    The Deployment's other annotations stay, also those added since that revision.
+
+    Args:
+        deployment: as planned; another uid or generation makes the server refuse the patch.
+        template: the target's raw pod template, without the hash label.
+        change_cause: one line for `kubectl rollout history`.
+    """
+    metadata = deployment.metadata
+    key = str(Annotation.CHANGE_CAUSE)
+    said: Mapping[str, object] = (
+        {"op": "add", "path": f"/metadata/annotations/{_pointer(key)}", "value": change_cause}
+        if metadata.annotations
+        else {"op": "add", "path": "/metadata/annotations", "value": {key: change_cause}}
+    )
+    return (
+        {"op": "test", "path": "/metadata/uid", "value": metadata.uid},
+        {"op": "test", "path": "/metadata/generation", "value": metadata.generation},
+        {"op": "replace", "path": "/spec/template", "value": template},
+        said,
+    )
+
+
+def _pointer(key: str) -> str:
+    """A key as one part of a JSON pointer (RFC 6901)."""
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _plan_id(deployment: Deployment, target: Revision, to_revision: int) -> str:
+    """The same Deployment, target and options make the same id: an approval names it."""
+    metadata = deployment.metadata
+    parts = [metadata.uid, metadata.generation, template_digest(target.template), to_revision]
+    return "p-" + sha256(json.dumps(parts).encode()).hexdigest()[:12]
+
+
+def _change_cause(target: Revision, *, operator: str, incident: str, reason: str) -> str:
+    who = f"rollback to revision {target.number} by {operator} (incident {incident})"
+    return one_line(f"{who}: {reason}" if reason.strip() else who)
+
+
+def _named(target: Revision) -> tuple[str, ...]:
+    return (f"The operator named revision {target.number}: {'; '.join(target.reasons)}.",)
+
+
+def _undo_command(deployment: Deployment, number: int) -> str:
+    metadata = deployment.metadata
+    name = f"deployment/{metadata.name}"
+    return kubectl(metadata.namespace, "rollout", "undo", name, f"--to-revision={number}")
+
+
+def _not_restored(deployment: Deployment, target: Revision) -> tuple[str, ...]:
+    """What going back to a pod template leaves as it is."""
+    sources = named_sources(target.template)
+    content = f": {listing(sources, limit=9)}" if sources else ""
+    return (
+        f"Replicas stay {deployment.spec.replicas}; strategy and limits of the Deployment stay.",
+        f"ConfigMaps, Secrets and volumes keep their content of today{content}.",
+        "Databases keep their schema and data: migrations of the release are not undone.",
+        "Services, Ingresses and whatever else the release changed stay.",
+    )
+
+
+def _refusal(workload: Workload, history: History, to_revision: int | None) -> Refusal:
+    metadata = workload.deployment.metadata
+    look = kubectl(metadata.namespace, "rollout", "history", f"deployment/{metadata.name}")
+    earlier = [revision for revision in history.revisions if revision is not history.current]
+    if to_revision:
+        return _unknown(history, to_revision, look)
+    if earlier:
+        numbers = listing((str(r.number) for r in earlier if r.number), limit=9)
+        return Refusal(
+            what="No revision can be recommended. " + " ".join(history.reasons),
+            next_step=f"Choose one of {numbers} and name it with to_revision; see `{look}`.",
+            guards=(),
+        )
+    limit = history.revision_history_limit
+    why = " (revisionHistoryLimit is 0: Kubernetes keeps none)" if limit == 0 else ""
+    return Refusal(
+        what=f"{metadata.name} has no earlier revision to go back to{why}.",
+        next_step="Repair forward: deploy an image that worked, e.g. `"
+        + kubectl(
+            metadata.namespace, "set", "image", f"deployment/{metadata.name}", "CONTAINER=IMAGE"
+        )
+        + "`.",
+        guards=(),
+    )
+
+
+def _unknown(history: History, number: int, look: str) -> Refusal:
+    """No such number; after an undo the old number lives on under a new one."""
+    there = listing((str(r.number) for r in history.revisions if r.number), limit=20) or "none"
+    now = next((r.number for r in history.revisions if number in r.earlier_numbers), 0)
+    moved = f" Revision {number} is now {now}: an undo renumbers." if now else ""
+    return Refusal(
+        what=f"There is no revision {number}.{moved} There are: {there}.",
+        next_step=f"Name one of these with to_revision; see `{look}`.",
+        guards=(),
+    )

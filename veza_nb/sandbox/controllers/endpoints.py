@@ -1,0 +1,228 @@
+"""Endpoints and EndpointSlices: which pods stand behind a Service, and which of them are ready."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.clock import Clock
+from veza_nb.sandbox.controllers.base import SERVICE_LABEL, Controller, Informers
+from veza_nb.sandbox.controllers.conditions import is_true
+from veza_nb.sandbox.controllers.revisions import owner_reference
+from veza_nb.sandbox.informer import Key, key_of
+from veza_nb.sandbox.selectors import from_object
+from veza_nb.sandbox.status import Json
+
+_MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+_SLICE_CONTROLLER = "endpointslice-controller.k8s.io"
+_MAX_ADDRESSES = 1000
+_MAX_PER_SLICE = 100
+
+
+def backends(service: Json, pods: Iterable[Json]) -> list[Json]:
+    """The pods a Service selects that have an address and are not finished, by name."""
+    selector = service["spec"].get("selector")
+    if not selector:
+        return []
+    matching = from_object({"matchLabels": selector})
+    found = [
+        pod
+        for pod in pods
+        if pod.get("status", {}).get("podIP")
+        and pod["status"].get("phase") not in ("Succeeded", "Failed")
+        and matching.matches(pod["metadata"].get("labels"))
+    ]
+    return sorted(found, key=key_of)
+
+
+def ports(service: Json, pod: Json) -> list[Json]:
+    """The Service's ports with the numbers they have in this pod; unknown names are left out."""
+    found = []
+    for port in service["spec"].get("ports", []):
+        number = _target(port, pod)
+        if number is not None:
+            named = {"name": port["name"]} if port.get("name") else {}
+            found.append({**named, "port": number, "protocol": port.get("protocol", "TCP")})
+    return found
+
+
+def _target(port: Json, pod: Json) -> int | None:
+    target = port.get("targetPort", port["port"])
+    if isinstance(target, int):
+        return target
+    for container in pod["spec"]["containers"]:
+        for offered in container.get("ports", []):
+            if offered.get("name") == target:
+                number: int = offered["containerPort"]
+                return number
+    return None
+
+
+def _target_ref(pod: Json) -> Json:
+    namespace, name = key_of(pod)
+    return {"kind": "Pod", "namespace": namespace, "name": name, "uid": pod["metadata"]["uid"]}
+
+
+def subsets(service: Json, pods: Sequence[Json]) -> list[Json]:
+    """`subsets` of the Service's Endpoints."""
+    alive = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+    if not alive:
+        return []
+    ready: list[Json] = []
+    waiting: list[Json] = []
+    for pod in alive[:_MAX_ADDRESSES]:
+        address = {
+            "ip": pod["status"]["podIP"],
+            "nodeName": pod["spec"]["nodeName"],
+            "targetRef": _target_ref(pod),
+        }
+        (ready if is_true(pod["status"], "Ready") else waiting).append(address)
+    lists = {"addresses": ready, "notReadyAddresses": waiting, "ports": ports(service, alive[0])}
+    return [{name: value for name, value in lists.items() if value}]
+
+
+def serving_pods(endpoints: Json | None) -> list[str]:
+    """Names of the ready pods in an Endpoints object, in its order; none when there is none."""
+    return [
+        address["targetRef"]["name"]
+        for subset in (endpoints or {}).get("subsets", [])
+        for address in subset.get("addresses", [])
+    ]
+
+
+def slices(pods: Sequence[Json]) -> list[list[Json]]:
+    """`endpoints` of a Service's EndpointSlices, one list a slice; at least one slice."""
+    endpoints = [_endpoint(pod) for pod in pods]
+    starts = range(0, max(len(endpoints), 1), _MAX_PER_SLICE)
+    return [endpoints[start : start + _MAX_PER_SLICE] for start in starts]
+
+
+def _endpoint(pod: Json) -> Json:
+    terminating = "deletionTimestamp" in pod["metadata"]
+    serving = is_true(pod["status"], "Ready")
+    return {
+        "addresses": [pod["status"]["podIP"]],
+        "conditions": {
+            "ready": serving and not terminating,
+            "serving": serving,
+            "terminating": terminating,
+        },
+        "targetRef": _target_ref(pod),
+        "nodeName": pod["spec"]["nodeName"],
+    }
+
+
+class EndpointsController(Controller):
+    """Keeps one Endpoints object and the EndpointSlices of every Service with a selector."""
+
+    def __init__(self, client: Client, clock: Clock, informers: Informers) -> None:
+        super().__init__(clock)
+        self._client = client
+        self._informers = informers
+        self._endpoints = informers.endpoints
+        self._slices = informers.endpoint_slices
+        informers.services.on_change(self._service_changed)
+        informers.pods.on_change(self._pod_changed)
+
+    def sync(self, key: Key) -> None:
+        """Bring the Endpoints and EndpointSlices of one Service up to date."""
+        service = self._informers.services.get(*key)
+        if service is None:
+            self._remove(key)
+        elif service["spec"].get("selector"):
+            pods = backends(service, self._informers.pods.select("namespace", key[0]))
+            self._write_endpoints(service, pods)
+            self._write_slices(pods)
+
+    def _remove(self, key: Key) -> None:
+        if self._endpoints.get(*key) is not None:
+            self._client.delete("endpoints", *key)
+
+    def _write_endpoints(self, service: Json, pods: Sequence[Json]) -> None:
+        namespace, name = key_of(service)
+        current = self._endpoints.get(namespace, name)
+        wanted = subsets(service, pods)
+        if current is not None and current.get("subsets", []) == wanted:
+            return
+        body: Json = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": name}}
+        if service["metadata"].get("labels"):
+            body["metadata"]["labels"] = dict(service["metadata"]["labels"])
+        if wanted:
+            body["subsets"] = wanted
+        if current is None:
+            written = self._client.create("endpoints", namespace, body)
+        else:
+            written = self._client.update("endpoints", namespace, name, body)
+        self._endpoints.observe(written)
+
+    def _write_slices(self, service: Json, pods: Sequence[Json]) -> None:
+        namespace, name = key_of(service)
+        present = list(self._slices.select("service", f"{namespace}/{name}"))
+        wanted = slices(pods)
+        offered = [{"name": "", **port} for port in (ports(service, pods[0]) if pods else [])]
+        for number, endpoints in enumerate(wanted):
+            content: Json = {"endpoints": endpoints, "ports": offered}
+            if number >= len(present):
+                body = {**_slice(service), **content}
+                self._slices.observe(self._client.create("endpointslices", namespace, body))
+            elif any(present[number].get(part) != value for part, value in content.items()):
+                body = {**present[number], **content}
+                slice_name = body["metadata"]["name"]
+                written = self._client.update("endpointslices", namespace, slice_name, body)
+                self._slices.observe(written)
+        for surplus in present[len(wanted) :]:
+            self._client.delete("endpointslices", *key_of(surplus))
+
+    def _service_changed(self, old: Json | None, new: Json | None) -> None:
+        item = new or old
+        if item is not None:
+            self.queue.add(key_of(item))
+
+    def _pod_changed(self, old: Json | None, new: Json | None) -> None:
+        if old is not None and new is not None and _same_backend(old, new):
+            return
+        pod = new or old
+        if pod is None:
+            return
+        for service in self._informers.services.select("namespace", pod["metadata"]["namespace"]):
+            selector = service["spec"].get("selector")
+            states = [state for state in (old, new) if state is not None]
+            if selector and any(
+                selector.items() <= state["metadata"].get("labels", {}).items() for state in states
+            ):
+                self.queue.add(key_of(service))
+
+
+def _same_backend(old: Json, new: Json) -> bool:
+    """Whether a change of a pod cannot matter to any Service."""
+
+    def relevant(pod: Json) -> tuple[object, ...]:
+        status, metadata = pod.get("status", {}), pod["metadata"]
+        return (
+            metadata.get("labels"),
+            "deletionTimestamp" in metadata,
+            status.get("podIP"),
+            status.get("phase"),
+            is_true(status, "Ready"),
+        )
+
+    return relevant(old) == relevant(new)
+
+
+def _slice(service: Json) -> Json:
+    namespace, name = key_of(service)
+    return {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {
+            "generateName": f"{name}-",
+            "namespace": namespace,
+            "labels": {
+                **service["metadata"].get("labels", {}),
+                _MANAGED_BY: _SLICE_CONTROLLER,
+                SERVICE_LABEL: name,
+            },
+            "ownerReferences": [owner_reference(service, "v1", "Service")],
+        },
+        "addressType": "IPv4",
+    }

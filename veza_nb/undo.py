@@ -1,0 +1,187 @@
+"""Undo and follow: the one change to the cluster, and the rollout that comes of it.
+
+One JSON patch carries its own preconditions. It is journaled before and after, sent once,
+and where its answer is lost the cluster is asked what is true.
+"""
+
+from collections.abc import Callable, Generator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+from veza_nb.catalog import Verify
+from veza_nb.clock import Deadline
+from veza_nb.cluster import Cluster, selector_of, watch_workload
+from veza_nb.errors import (
+    ConflictError,
+    InvalidError,
+    ServerError,
+    UnreachableError,
+    VezaError,
+)
+from veza_nb.journal import Journal
+from veza_nb.objects import Deployment
+from veza_nb.plans import Plan
+from veza_nb.podtemplates import same_template, template_digest
+from veza_nb.rollout import RolloutState, read_rollout, settled
+from veza_nb.vocabulary import JournalEvent, RolloutPhase, Step
+
+LOOK_SECONDS = 10.0
+"""How long the cluster is asked what became of a patch whose answer was lost."""
+LOOK_PAUSE = 0.5
+NOT_IN_EFFECT = "It has not taken effect so far: the template from before is still live."
+NOT_KNOWN = "It is not known whether it took effect: the cluster cannot be asked."
+STUCK_SECONDS = 5.0
+"""A rollout that is stuck for that long without a break will not come unstuck by itself."""
+
+
+class UndoKind(StrEnum):
+    """What became of an undo."""
+
+    DONE = "done"
+    NOOP = "no-op"
+    FOUND_DONE = "found done"
+
+
+@dataclass(frozen=True, slots=True)
+class UndoResult:
+    """An undo that took effect, or did not need to.
+
+    Attributes:
+        kind: patched now, nothing to do, or found done after a lost answer or a crash.
+        generation: the Deployment's generation afterwards.
+    """
+
+    kind: UndoKind
+    generation: int
+
+
+def send(cluster: Cluster, plan: Plan, journal: Journal) -> UndoResult:
+    """Send the undo, once, if it is still needed and still what was planned.
+
+    Raises:
+        ConflictError: the Deployment changed since the plan; nothing was changed.
+        VezaError: the patch was refused, or it cannot be told what became of it.
+    """
+    live = cluster.deployment(plan.workload)
+    if _in_effect(live, plan):
+        sent = journal.last(Step.UNDO, JournalEvent.INTENT) is not None
+        kind = UndoKind.FOUND_DONE if sent else UndoKind.NOOP
+        return _note(journal, plan, UndoResult(kind, live.metadata.generation))
+    _refuse_changed(live, plan)
+    journal.append(Step.UNDO, JournalEvent.INTENT, _intent(plan))
+    try:
+        after = cluster.patch_deployment(plan.workload, plan.patch)
+    except (UnreachableError, ServerError) as error:
+        return _note(journal, plan, _look(cluster, plan, journal, error))
+    except VezaError as error:
+        _note_failure(journal, plan, error.what, known=True)
+        if isinstance(error, InvalidError):
+            _refuse_changed(cluster.deployment(plan.workload), plan, cause=error)
+        raise
+    return _note(journal, plan, UndoResult(UndoKind.DONE, after.metadata.generation))
+
+
+def _intent(plan: Plan) -> dict[str, object]:
+    """What a resumed run needs to recognise the target: its template's digest, not its number."""
+    return {
+        "plan": plan.id,
+        "digest": template_digest(plan.template),
+        "uid": plan.uid,
+        "generation": plan.generation,
+        "command": plan.command,
+    }
+
+
+def _note(journal: Journal, plan: Plan, result: UndoResult) -> UndoResult:
+    data = {"plan": plan.id, "kind": result.kind, "generation": result.generation}
+    journal.append(Step.UNDO, JournalEvent.DONE, data)
+    return result
+
+
+def _note_failure(journal: Journal, plan: Plan, what: str, *, known: bool) -> None:
+    """`effect` tells a resumed run and the record whether anything may have changed."""
+    effect = "none" if known else "unknown"
+    data = {"plan": plan.id, "error": what, "effect": effect}
+    journal.append(Step.UNDO, JournalEvent.FAILED, data)
+
+
+def _in_effect(live: Deployment, plan: Plan) -> bool:
+    """Whether the target is live: it is pinned by its template, not by a number."""
+    return live.metadata.uid == plan.uid and same_template(live.spec.template, plan.template)
+
+
+def _refuse_changed(live: Deployment, plan: Plan, cause: Exception | None = None) -> None:
+    meta = live.metadata
+    if meta.uid == plan.uid and meta.generation == plan.generation:
+        return
+    written = [
+        (one.time, one.manager) for one in meta.managed_fields if one.time and not one.subresource
+    ]
+    who = f" Last written by {max(written)[1]}." if written else ""
+    what = "was deleted and made again" if meta.uid != plan.uid else "was changed"
+    raise ConflictError(
+        f"The Deployment {plan.workload} {what} after the plan was made "
+        f"(generation {plan.generation} then, {meta.generation} now).{who}",
+        next_step="Find out who is working on it, then detect and plan again.",
+        data={"planned": plan.generation, "found": meta.generation},
+    ) from cause
+
+
+def _look(cluster: Cluster, plan: Plan, journal: Journal, error: VezaError) -> UndoResult:
+    """Find out whether a patch without a good answer took effect; never send it again."""
+    journal.append(Step.UNDO, JournalEvent.NOTE, {"plan": plan.id, "answer lost": error.what})
+    deadline = Deadline.after(cluster.clock, LOOK_SECONDS)
+    known = False
+    while not deadline.passed:
+        with suppress(UnreachableError, ServerError):
+            live = cluster.deployment(plan.workload)
+            if _in_effect(live, plan):
+                return UndoResult(UndoKind.FOUND_DONE, live.metadata.generation)
+            known = True
+        cluster.clock.sleep(LOOK_PAUSE)
+    _note_failure(journal, plan, error.what, known=known)
+    raise VezaError(
+        f"The undo got no good answer: {error.what}",
+        state=NOT_IN_EFFECT if known else NOT_KNOWN,
+        next_step="Run again with the same incident: it looks first and never repeats.",
+    ) from error
+
+
+def follow(
+    cluster: Cluster, plan: Plan, *, settings: Verify, show: Callable[[RolloutState], None]
+) -> RolloutState:
+    """Watch the rollout until it is settled, hopelessly stuck, or out of time.
+
+    Args:
+        cluster: where.
+        plan: what was sent.
+        settings: `rollout_seconds` is the deadline.
+        show: is given every state as it comes.
+
+    Returns:
+        The last state seen.
+    """
+    stuck_since: float | None = None
+    state: RolloutState | None = None
+    with closing(_states(cluster, plan, settings)) as states:
+        for state in states:
+            show(state)
+            if settled(state):
+                return state
+            now = cluster.clock.monotonic()
+            if state.phase is not RolloutPhase.STUCK:
+                stuck_since = None
+            elif stuck_since is None:
+                stuck_since = now
+            elif now - stuck_since >= STUCK_SECONDS:
+                return state
+    return state or read_rollout(cluster.workload(plan.workload))
+
+
+def _states(cluster: Cluster, plan: Plan, settings: Verify) -> Generator[RolloutState, None, None]:
+    selector = selector_of(cluster.deployment(plan.workload).spec.selector)
+    deadline = Deadline.after(cluster.clock, settings.rollout_seconds)
+    with closing(watch_workload(cluster, plan.workload, selector, deadline=deadline)) as seen:
+        for workload in seen:
+            yield read_rollout(workload)

@@ -1,0 +1,1 @@
+"""Views for the notebook. They only propose values; the steps decide and act."""
