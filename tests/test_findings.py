@@ -236,6 +236,17 @@ def test_one_pod_of_three_is_not_enough_to_blame_the_release() -> None:
     assert diagnose(all_new(crashed=1, created=ago(minutes=5))).decision is UNCLEAR
 
 
+def test_old_pods_that_serve_are_comparison_enough_however_long_it_has_hung() -> None:
+    first = replicaset(1, template("app:v1"), created=ago(days=9), pods=3)
+    second = replicaset(2, template("app:v2"), created=ago(days=2), pods=3, available=2)
+    pods = [pod(f"old-{n}", first) for n in range(3)]
+    pods += [crashing("new-x", second), *(pod(f"new-{n}", second) for n in range(2))]
+    diagnosis = diagnose(workload(deployment(), [first, second], pods))
+
+    assert diagnosis.decision is ROLL_BACK
+    assert named(diagnosis, "CrashLoopBackOff").from_release is True
+
+
 def test_without_anything_to_go_back_to_it_is_unclear_and_says_repair_forward() -> None:
     diagnosis = diagnose(all_new(crashed=3, created=ago(minutes=5), revisions=1))
 
@@ -433,6 +444,13 @@ def test_a_rollout_under_way_with_a_warning_is_waited_for() -> None:
     warning = event(starting, "Unhealthy", "connection refused", lastTimestamp=ago(seconds=2))
     pods = [*(pod(f"old-{n}", old) for n in range(3)), starting]
     diagnosis = diagnose(workload(deployment(), [old, live], pods, [warning]))
+
+    assert diagnosis.decision is UNCLEAR
+    assert "The rollout is still going on: wait and look again." in diagnosis.argument
+
+
+def test_a_healthy_rollout_half_way_is_waited_for() -> None:
+    diagnosis = at("03-mid-rollout")
 
     assert diagnosis.decision is UNCLEAR
     assert "The rollout is still going on: wait and look again." in diagnosis.argument

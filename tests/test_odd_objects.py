@@ -30,7 +30,9 @@ TIMES = st.sampled_from(
         "2030-01-01T00:00:00.000001+05:30",
     ]
 )
-NUMBERS = st.sampled_from(["", "1", "2", "3", "x", "-1", "9" * 30, "1,2", "1,,x,2"])
+NUMBERS = st.sampled_from(["1", "2", "3"]) | st.sampled_from(
+    ["", "1", "2", "3", "x", "-1", "9" * 30, "1,2", "1,,x,2"]
+)
 COUNTS = st.integers(-1, 3)
 WORDS = st.sampled_from(["", "True", "False", "Unknown", "Error", "BackOff", "CrashLoopBackOff"])
 MESSAGES = st.sampled_from(["", 'ReplicaSet "api-r1" has timed out progressing.', "x\n" * 300])
@@ -47,22 +49,25 @@ TEMPLATES = st.sampled_from(
 )
 
 
+Lists = st.SearchStrategy[list[Any]]
+
+
 def some(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:
     """An object of which every field may be missing."""
     return st.fixed_dictionaries({}, optional=fields)
 
 
-def few(each: st.SearchStrategy[Any], most: int = 2) -> st.SearchStrategy[list[Any]]:
-    return st.lists(each, max_size=most)
+def few(each: st.SearchStrategy[Any], most: int = 2, *, least: int = 0) -> Lists:
+    return st.lists(each, min_size=least, max_size=most)
 
 
-ANNOTATIONS = some(
-    **{
-        "deployment.kubernetes.io/revision": NUMBERS,
+ANNOTATIONS = st.fixed_dictionaries(
+    {"deployment.kubernetes.io/revision": NUMBERS},
+    optional={
         "deployment.kubernetes.io/revision-history": NUMBERS,
         "kubectl.kubernetes.io/last-applied-configuration": MESSAGES,
         "veza.dev/rollback-verdict": st.sampled_from(["", "", "bad", "Bad: x", "good"]),
-    }
+    },
 )
 ODD_OWNERS = few(
     some(
@@ -78,7 +83,11 @@ def metadata(uids: list[str], owners: list[str]) -> st.SearchStrategy[dict[str, 
     """Mostly well owned, so that the rest is reached; sometimes by anybody."""
     well_owned = st.sampled_from(owners).map(lambda uid: [{"uid": uid, "controller": True}])
     return st.fixed_dictionaries(
-        {"uid": st.sampled_from(uids), "ownerReferences": well_owned | well_owned | ODD_OWNERS},
+        {
+            "uid": st.sampled_from(uids),
+            "ownerReferences": well_owned | well_owned | ODD_OWNERS,
+            "annotations": ANNOTATIONS | ANNOTATIONS | st.just({}),
+        },
         optional={
             "name": NAMES,
             "namespace": NAMES,
@@ -86,7 +95,6 @@ def metadata(uids: list[str], owners: list[str]) -> st.SearchStrategy[dict[str, 
             "creationTimestamp": TIMES,
             "deletionTimestamp": st.none() | TIMES,
             "labels": some(**{"pod-template-hash": NUMBERS, "app.kubernetes.io/managed-by": WORDS}),
-            "annotations": ANNOTATIONS,
         },
     )
 
@@ -131,7 +139,7 @@ REPLICASETS = few(
     st.fixed_dictionaries(
         {"metadata": metadata(["r1", "r2"], ["d"])},
         optional={
-            "spec": some(template=TEMPLATES, replicas=COUNTS),
+            "spec": st.fixed_dictionaries({"template": TEMPLATES}),
             "status": some(
                 replicas=COUNTS,
                 readyReplicas=COUNTS,
@@ -141,6 +149,7 @@ REPLICASETS = few(
         },
     ),
     3,
+    least=1,
 )
 DEPLOYMENT = st.fixed_dictionaries(
     {"metadata": metadata(["d"], [""])},

@@ -313,7 +313,7 @@ def test_a_paused_deployment_blocks_and_names_resume() -> None:
     [
         (DO_NOT, None, Level.BLOCK),
         (DO_NOT, 1, Level.WARN),
-        (UNCLEAR, None, Level.WARN),
+        (UNCLEAR, None, Level.BLOCK),
         (UNCLEAR, 1, Level.WARN),
         (ROLL_BACK, None, None),
         (ROLL_BACK, 1, None),

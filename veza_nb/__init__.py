@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from veza_nb.incident import Incident
-    from veza_nb.overview import overview
+    from veza_nb.glances import overview
 
 __version__ = "0.1.0"
 __all__ = ["Incident", "__version__", "overview"]
 
-_HOMES = {"Incident": "veza_nb.incident", "overview": "veza_nb.overview"}
+_HOMES = {"Incident": "veza_nb.incident", "overview": "veza_nb.glances"}
 
 
 def __getattr__(name: str) -> Any:

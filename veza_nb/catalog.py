@@ -67,6 +67,7 @@ class Verify(_Section, frozen=True):
     """How recovery is judged.
 
     Attributes:
+        look_seconds: how long detection looks again at a rollout that has only begun.
         rollout_seconds: deadline of the rollout after the undo.
         soak_seconds: how long it must hold before it counts.
         interval_seconds: between two probes during the soak.
@@ -74,6 +75,7 @@ class Verify(_Section, frozen=True):
         probe_seconds: deadline of one probe.
     """
 
+    look_seconds: float = 20.0
     rollout_seconds: float = 300.0
     soak_seconds: float = 30.0
     interval_seconds: float = 1.0

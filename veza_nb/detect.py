@@ -1,10 +1,12 @@
 """Detection: what is wrong with this service, and is a rollback the cure."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from veza_nb.catalog import Service, Verify
 from veza_nb.checks import Baseline
+from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError
@@ -14,6 +16,8 @@ from veza_nb.probes import probe, targets_of
 from veza_nb.revisions import History, read_history
 from veza_nb.rollout import RolloutState, read_restarts, read_rollout
 from veza_nb.samples import Probe
+from veza_nb.troubles import is_ready
+from veza_nb.vocabulary import POD_TEMPLATE_HASH, Decision, RolloutPhase
 
 TROUBLED_PODS = 5
 """Pods whose events are read: what ails five ails the rest."""
@@ -59,19 +63,39 @@ def detect(cluster: Cluster, service: Service, *, settings: Verify) -> Detection
             clock=cluster.clock,
         ),
     )
-    rollout = read_rollout(workload)
     seen = Workload(
         deployment=workload.deployment,
         replicasets=workload.replicasets,
         pods=workload.pods,
-        events=_events(cluster, workload, rollout),
+        events=_events(cluster, workload, read_rollout(workload)),
     )
-    return _judge(seen, rollout, probes, now=cluster.clock.now())
+    return _judge(seen, probes, now=cluster.clock.now())
 
 
-def _judge(
-    workload: Workload, rollout: RolloutState, probes: tuple[Probe, ...], *, now: datetime
+def detect_settled(
+    cluster: Cluster, service: Service, *, settings: Verify, show: Callable[[Detection], None]
 ) -> Detection:
+    """Look again while it is unclear only because the rollout has just begun.
+
+    Args:
+        cluster: where.
+        service: which.
+        settings: `look_seconds` is how long.
+        show: is given every look.
+    """
+    deadline = Deadline.after(cluster.clock, settings.look_seconds)
+    while True:
+        seen = detect(cluster, service, settings=settings)
+        show(seen)
+        young = seen.rollout.phase is RolloutPhase.PROGRESSING
+        undecided = seen.diagnosis.decision is Decision.UNCLEAR
+        if deadline.passed or not (young and undecided):
+            return seen
+        cluster.clock.sleep(min(settings.interval_seconds, deadline.left))
+
+
+def _judge(workload: Workload, probes: tuple[Probe, ...], *, now: datetime) -> Detection:
+    rollout = read_rollout(workload)
     history = read_history(workload, now=now)
     findings = find(workload, rollout, probes, now=now)
     return Detection(
@@ -91,12 +115,14 @@ def _judge(
 
 
 def _events(cluster: Cluster, workload: Workload, rollout: RolloutState) -> tuple[Event, ...]:
-    """Events of the Deployment, its live ReplicaSet and its pods in trouble."""
-    troubled = dict.fromkeys(trouble.pod for trouble in rollout.troubles if trouble.pod)
+    """Events of the Deployment, its live ReplicaSet and its pods in trouble or not ready."""
+    ailing = [trouble.pod for trouble in rollout.troubles if trouble.pod]
+    ailing += [pod.metadata.name for pod in workload.pods if not is_ready(pod)]
+    troubled = dict.fromkeys(ailing)
     live = [
         one.metadata.name
         for one in workload.replicasets
-        if one.metadata.labels.get("pod-template-hash") == rollout.template_hash
+        if one.metadata.labels.get(POD_TEMPLATE_HASH) == rollout.template_hash
     ]
     name = workload.deployment.metadata.name
     try:

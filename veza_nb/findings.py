@@ -101,6 +101,10 @@ def _weigh(
 ) -> tuple[Decision, tuple[str, ...]]:
     """Whose doing is it?"""
     blames = {finding.from_release for finding in critical}
+    if True in blames:
+        # Old pods that answer slowly while the release fails are no second cause: they carry
+        # the load that its pods should share. Old pods that answer wrongly may well be.
+        blames = {one.from_release for one in critical if one.reason != "ProbeSlow"} | {True}
     if rollout.desired == 0:
         return Decision.DO_NOT, ("Nothing runs because it was scaled to 0, not by the release.",)
     if blames >= {True, False}:
@@ -143,6 +147,6 @@ def _nothing_critical(
     if not any(probe.samples for probe in probes):
         return Decision.UNCLEAR, ("The pods show nothing wrong, but that alone proves nothing.",)
     said = tuple(finding.summary for finding in warnings[:_ARGUED])
-    if said and rollout.phase is RolloutPhase.PROGRESSING:
+    if rollout.phase is RolloutPhase.PROGRESSING and rollout.available < rollout.desired:
         return Decision.UNCLEAR, (*said, "The rollout is still going on: wait and look again.")
     return Decision.DO_NOT, (*said, "Nothing was found that a rollback would cure.")

@@ -19,7 +19,7 @@ from veza_nb.approvals import Approval, how_to_approve, read_confirmation
 from veza_nb.catalog import Service, Verify, load_catalog
 from veza_nb.checks import Baseline, Verification
 from veza_nb.cluster import Cluster
-from veza_nb.detect import Detection, detect
+from veza_nb.detect import Detection, detect_settled
 from veza_nb.errors import (
     InconclusiveError,
     InterruptedRunError,
@@ -152,7 +152,13 @@ class Incident:
     def detect(self) -> None:
         """Look at the service; show findings and the decision."""
         with self._during(Step.DETECT):
-            seen = detect(self.cluster, self.service, settings=self._settings)
+            view = display.LiveView()
+            seen = detect_settled(
+                self.cluster,
+                self.service,
+                settings=self._settings,
+                show=lambda one: view.show(render.diagnosis(one.diagnosis, now=one.at)),
+            )
             self._detection = seen
             first = self.logbook.sent() is None
             facts = {"detected_at": seen.at, "diagnosis": seen.diagnosis, "baseline": seen.baseline}
@@ -161,7 +167,6 @@ class Incident:
             self.logbook.done(
                 Step.DETECT, {"decision": seen.diagnosis.decision}, **(facts if first else {})
             )
-            display.show(render.diagnosis(seen.diagnosis, now=seen.at))
 
     def history(self) -> None:
         """Show the revisions, and which one is recommended."""

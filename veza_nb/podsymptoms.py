@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 from veza_nb.evidence import Evidence, Finding
+from veza_nb.lateness import late_by, usual_start
 from veza_nb.objects import Pod
 from veza_nb.replicasets import live_replicaset, pods_of
 from veza_nb.scene import Scene, as_evidence, warnings
@@ -37,7 +38,7 @@ def pod_findings(scene: Scene) -> Iterator[Finding]:
         yield Finding(
             reason=reason,
             severity=_severity(scene, group),
-            summary=_summary(reason, group),
+            summary=_summary(reason, group) + _lateness(scene, group),
             evidence=(*_pod_evidence(scene, group), *_event_evidence(scene, group)),
             from_release=blame(scene, group),
         )
@@ -100,8 +101,22 @@ def _severity(scene: Scene, group: Sequence[Trouble]) -> Severity:
     """Critical where it will not pass by itself, or where nothing serves."""
     stuck = scene.rollout.phase is RolloutPhase.STUCK and any(t.new for t in group)
     serving = scene.rollout.ready + scene.rollout.old_ready
-    lasting = any(trouble.hopeless for trouble in group)
+    lasting = any(trouble.hopeless for trouble in group) or _late(scene, group) is not None
     return Severity.CRITICAL if stuck or lasting or not serving else Severity.WARNING
+
+
+def _late(scene: Scene, group: Sequence[Trouble]) -> timedelta | None:
+    """How long new pods have been unready, if their elders' pace says that this is too long."""
+    slow = [one.pod for one in group if one.new and one.reason in READINESS_REASONS]
+    return late_by(scene, slow) if slow else None
+
+
+def _lateness(scene: Scene, group: Sequence[Trouble]) -> str:
+    late, usual = _late(scene, group), usual_start(scene)
+    if late is None or usual is None:
+        return ""
+    within = max(usual, timedelta(seconds=1))
+    return f". Not ready after {span(late)}; older revisions' pods were within {span(within)}"
 
 
 def _summary(reason: str, group: Sequence[Trouble]) -> str:

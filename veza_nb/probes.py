@@ -21,6 +21,9 @@ from veza_nb.samples import Probe, Sample
 READ_LIMIT = 65536
 """Bytes read of an answer: enough to know that it comes, not a download."""
 
+AT_ONCE = 4
+"""Requests under way at a time: a burst would measure itself, and hurt who is down already."""
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -48,7 +51,7 @@ def targets_of(service: Service) -> tuple[Target, ...]:
 def probe(
     targets: Iterable[Target], *, samples: int, timeout: float, clock: Clock
 ) -> tuple[Probe, ...]:
-    """Ask every endpoint so many times, all at once.
+    """Ask every endpoint so many times, a few requests at a time.
 
     Args:
         targets: the endpoints.
@@ -63,7 +66,7 @@ def probe(
     if not asked or samples < 1:
         return ()
     jobs = [one for _, many in asked for one in many]
-    with ThreadPoolExecutor(max_workers=min(16, len(jobs))) as workers:
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(jobs))) as workers:
         seen = list(workers.map(lambda target: sample(target, timeout=timeout, clock=clock), jobs))
     return tuple(
         Probe(

@@ -59,13 +59,12 @@ def test_killed_after_the_undo_the_same_incident_resumes_without_a_second_one(
         "--records", str(broken.records), "--incident", "killed", *CONFIRMED,
         "-p", "timeout", "10",
     ]  # fmt: skip
-    running = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True, start_new_session=True)
-    assert running.stdout is not None
-    for line in running.stdout:
-        if "Undo sent" in line:
-            os.killpg(running.pid, signal.SIGKILL)
-            break
-    running.wait()
+    with subprocess.Popen(
+        arguments, stdout=subprocess.PIPE, text=True, start_new_session=True
+    ) as running:
+        assert running.stdout is not None
+        next(line for line in running.stdout if "Undo sent" in line)
+        os.killpg(running.pid, signal.SIGKILL)
 
     done = broken.veza_nb("rollback", *CONFIRMED, "--incident", "killed")
 
@@ -82,15 +81,13 @@ def test_ctrl_c_ends_in_a_known_state_and_says_how_to_go_on(broken: Application)
         "--context", broken.context, "--catalog", str(broken.catalog),
         "--records", str(broken.records), *CONFIRMED,
     ]  # fmt: skip
-    running = subprocess.Popen(
+    with subprocess.Popen(
         arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    )
-    assert running.stdout is not None
-    for line in running.stdout:
-        if "Verifying" in line:
-            running.send_signal(signal.SIGINT)
-            break
-    _, stderr = running.communicate(timeout=60)
+    ) as running:
+        assert running.stdout is not None
+        next(line for line in running.stdout if "Verifying" in line)
+        running.send_signal(signal.SIGINT)
+        _, stderr = running.communicate(timeout=60)
 
     assert running.returncode == 130
     assert "Stopped during verify" in stderr

@@ -10,12 +10,14 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 import pytest
 import yaml
 
-from veza_nb.sandbox.api import Api
+from veza_nb.sandbox.access import Access, User, system_user
+from veza_nb.sandbox.api import DEFAULT_VERSION, Api, Request, Response
 from veza_nb.sandbox.audit import AuditLog
 from veza_nb.sandbox.calls import Time
 from veza_nb.sandbox.client import Client
@@ -32,7 +34,9 @@ NAMESPACE = "veza-production"
 class ApiServer:
     """An API server on a free port, and ways to talk to it."""
 
-    def __init__(self, directory: Path, clock: Time | None = None) -> None:
+    def __init__(
+        self, directory: Path, clock: Time | None = None, version: str = DEFAULT_VERSION
+    ) -> None:
         self.credentials = Credentials()
         self.logs = LogStore()
         self.api = Api(
@@ -40,6 +44,7 @@ class ApiServer:
             logs=self.logs,
             access=self.credentials.access(),
             audit=AuditLog(),
+            version=version,
         )
         self.kubeconfig = directory / "kubeconfig"
         self._loop = asyncio.new_event_loop()
@@ -107,6 +112,81 @@ def recording(path: str) -> Json:
     """Return a recording, such as "http/20-403-get.json"."""
     loaded: Json = json.loads((RECORDINGS / path).read_text("utf-8"))
     return loaded
+
+
+def recording_lines(path: str) -> list[Json]:
+    """Return the lines of a recorded watch."""
+    return [json.loads(line) for line in (RECORDINGS / path).read_text("utf-8").splitlines()]
+
+
+class ApiInProcess:
+    """The API without sockets, and the two ways to ask it: as a client, or by raw requests."""
+
+    def __init__(self) -> None:
+        self.logs = LogStore()
+        self.api = Api(clock=Clock(), logs=self.logs, access=Access(), audit=AuditLog())
+        self.admin = Client(self.api, "admin", "tests")
+        self.admin.create("namespaces", None, _named(NAMESPACE))
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        user: str = "system:test",
+        **headers: str,
+    ) -> Response:
+        """Send a request; a query may be part of the path, "_" in header names means "-"."""
+        parts = urlsplit(path)
+        raw = (
+            body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        )
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        asked_by = system_user(user) if user.startswith("system:") else User(user)
+        return self.api.handle(
+            Request(
+                method, unquote(parts.path), dict(parse_qsl(parts.query)), named, raw, user=asked_by
+            )
+        )
+
+    def refusal(
+        self, method: str, path: str, body: object = None, **headers: str
+    ) -> tuple[int, str]:
+        """Send a request that is refused; return the code and the message."""
+        response = self.ask(method, path, body, **headers)
+        assert isinstance(response.document, dict)
+        assert response.document["kind"] == "Status"
+        return response.status, response.document["message"]
+
+
+def deployment(name: str = "web", **spec: Any) -> Json:
+    """Return a small Deployment."""
+    labels = {"app": name}
+    containers = [{"name": "main", "image": "registry.example/web:v1"}]
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "replicas": 1,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": {"containers": containers}},
+            **spec,
+        },
+    }
+
+
+def pod(name: str, **labels: str) -> Json:
+    """Return a small Pod."""
+    containers = [{"name": "main", "image": "registry.example/web:v1"}]
+    return {"metadata": {"name": name, "labels": labels}, "spec": {"containers": containers}}
+
+
+@pytest.fixture
+def cluster() -> ApiInProcess:
+    """A fresh API in this process, with the namespace `veza-production`."""
+    return ApiInProcess()
 
 
 @pytest.fixture

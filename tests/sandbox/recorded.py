@@ -131,7 +131,7 @@ def _pages(server: ApiServer) -> None:
     for number in range(8):
         later = {**pods[0]["metadata"], "name": f"veza-z-{number}"}
         put(server, {**head, **pods[0], "metadata": later})
-    server.as_admin(lambda client: setattr(server.api.core.store, "version", 2210))
+    at_version(server, 2210)
 
 
 def _partial(server: ApiServer) -> None:

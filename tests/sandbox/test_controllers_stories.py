@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.sandbox.planes import CAUSE, SPACE, Stage, play, rolling
+from tests.sandbox.planes import CAUSE, SPACE, Stage, play, rolling, tag_in
+from veza_nb.sandbox.controllers.conditions import get_condition
 from veza_nb.sandbox.controllers.revisions import HISTORY, REVISION
 
 Json = dict[str, Any]
@@ -401,3 +402,44 @@ def bounds(replicas: int, strategy: Json) -> tuple[int, int]:
 def is_ready(pod: Json) -> bool:
     conditions = pod["status"].get("conditions", [])
     return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
+
+
+def test_a_quota_shows_as_replica_failure_and_the_rest_follows_when_there_is_room() -> None:
+    """Recording 23."""
+
+    async def story(stage: Stage) -> None:
+        quota = {"metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}}
+        stage.admin.create("resourcequotas", SPACE, quota)
+        stage.deploy(replicas=2)
+        await stage.pass_time(10)
+        condition = get_condition(stage.status(), "ReplicaFailure")
+        assert condition is not None
+        assert (condition["status"], condition["reason"]) == ("True", "FailedCreate")
+        words = "exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"
+        assert condition["message"].endswith(f" is forbidden: {words}")
+        assert stage.status()["unavailableReplicas"] == 1
+        assert any(
+            text.startswith("Error creating: pods ") for text in stage.messages("FailedCreate")
+        )
+
+        stage.admin.patch("resourcequotas", SPACE, "q", {"spec": {"hard": {"pods": "9"}}})
+        await stage.pass_time(60)
+        assert get_condition(stage.status(), "ReplicaFailure") is None
+        assert stage.status()["availableReplicas"] == 2
+
+    play(story)
+
+
+def test_scaling_in_the_middle_of_a_failed_rollout_keeps_both_in_proportion() -> None:
+    async def story(stage: Stage) -> None:
+        stage.deploy(replicas=4, strategy=rolling(2, 1))
+        await stage.pass_time(10)
+        stage.set_image("v2-bad")
+        await stage.pass_time(10)
+        stage.merge({"spec": {"replicas": 8}})
+        await stage.pass_time(10)
+        sizes = {tag_in(item): item["spec"]["replicas"] for item in stage.replica_sets()}
+
+        assert sizes == {"v1": 5, "v2-bad": 5}
+
+    play(story)

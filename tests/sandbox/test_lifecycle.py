@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -161,6 +162,19 @@ def test_stopping_leaves_no_thread_and_no_files() -> None:
 
     assert before == threading.active_count()
     assert not directory.exists()
+
+
+def test_clients_that_stay_connected_are_let_go(tmp_path: Path) -> None:
+    """An open connection must neither hold the end up nor be left behind in the process."""
+    cluster = TrainingCluster.start(directory=tmp_path)
+    with httpx.Client() as pages, httpx.Client(verify=False) as api:
+        assert pages.get(cluster.endpoints[BACKEND] + "/health").status_code == 200
+        assert api.get(cluster.url + "/livez").status_code == 200
+        url = cluster.endpoints[BACKEND] + "/health"
+        cluster.stop()
+        gc.collect()
+        with pytest.raises(httpx.TransportError):
+            pages.get(url)
 
 
 def test_an_unknown_scenario_is_the_callers_error() -> None:

@@ -8,7 +8,7 @@ import msgspec
 from veza_nb import render
 from veza_nb.cli.options import catalog_of, cluster_options, login_name, service_argument
 from veza_nb.cluster import Cluster
-from veza_nb.detect import detect
+from veza_nb.detect import detect_settled
 from veza_nb.errors import RefusedError
 from veza_nb.plain import to_plain
 from veza_nb.plans import Plan, Refusal
@@ -53,7 +53,7 @@ def command(
         kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
     )
     rights = preflight(cluster, chosen)
-    seen = detect(cluster, chosen, settings=book.verify)
+    seen = detect_settled(cluster, chosen, settings=book.verify, show=lambda _: None)
     made = prepare(
         cluster,
         chosen,

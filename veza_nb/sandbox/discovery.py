@@ -50,7 +50,7 @@ class Discovery:
         if parts[0] in _HEALTH:
             return _health(parts, request)
         if parts[0] == "openapi":
-            return self._openapi(parts[1:])
+            return self._openapi(parts[1:], request.headers.get("accept", ""))
         if parts in (["api"], ["apis"]) and (wanted := _aggregated(request)):
             return _aggregated_list(parts[0], wanted)
         document = self._document(parts)
@@ -66,7 +66,9 @@ class Discovery:
             return version_document(self._version)
         return _core(parts[1:]) if parts[0] == "api" else _named(parts)
 
-    def _openapi(self, parts: list[str]) -> Response:
+    def _openapi(self, parts: list[str], accept: str) -> Response:
+        if parts == ["v2"]:
+            return _swagger(self._version, accept)
         if parts == ["v3"]:
             return Response(document=openapi.index(self._version))
         if parts[:1] == ["v3"] and len(parts) > 2:
@@ -74,6 +76,15 @@ class Discovery:
             if (group, version) in _served() and len(parts) == (3 if not group else 4):
                 return Response(document=openapi.document(group, version, self._version))
         raise status.no_such_page()
+
+
+def _swagger(version: str, accept: str) -> Response:
+    """Answer the document of older clients, without types: they look into v3 for those."""
+    if "openapi.spec.v2" in accept:
+        headers = {"Content-Type": openapi.SWAGGER_PROTOBUF}
+        return Response(200, headers, text=openapi.swagger_protobuf(version))
+    info = {"title": "Kubernetes", "version": version}
+    return Response(document={"swagger": "2.0", "info": info, "paths": {}, "definitions": {}})
 
 
 def _core(rest: list[str]) -> Json | None:

@@ -128,7 +128,7 @@ class EventRecorder:
         _remember(self._similar, about_key, similar)
         if len(similar.texts) < _COMBINE_ABOVE:
             return message, (*about_key, message)
-        del similar.texts[next(iter(similar.texts))]
+        del similar.texts[message]
         return _COMBINED + message, about_key
 
     def _allowed(self, uid: str) -> bool:

@@ -30,6 +30,21 @@ _SCALARS: dict[str, Json] = {
 }
 
 
+SWAGGER_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+
+
+def swagger_protobuf(version: str) -> bytes:
+    """Return an OpenAPI v2 document without paths, as the protobuf message that clients ask for."""
+    info = _text(1, "Kubernetes") + _text(2, version)
+    return _text(1, "2.0") + bytes((0x12, len(info))) + info
+
+
+def _text(number: int, value: str) -> bytes:
+    """Return a short text field of a protobuf message."""
+    raw = value.encode()
+    return bytes((number << 3 | 2, len(raw))) + raw
+
+
 def index(version: str) -> Json:
     """Return the list of documents, with URLs that change when their content does."""
     paths = {}

@@ -84,7 +84,7 @@ def parse(query: Mapping[str, str]) -> ListOptions:
     token = decode_token(query["continue"]) if query.get("continue") else None
     if token and asked not in ("", "0"):
         raise status.bad_request("specifying resource version is not allowed when using continue")
-    if match and not asked:
+    if match and not asked and not query.get("sendInitialEvents"):
         why = "Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided"
         raise _refused(Cause("FieldValueForbidden", why, "resourceVersionMatch"))
     if match not in ("", "Exact", "NotOlderThan"):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import jsonpatch
@@ -28,6 +29,24 @@ class PatchType(enum.StrEnum):
     APPLY = "application/apply-patch+yaml"
 
 
+class _Replace(jsonpatch.ReplaceOperation):
+    """A "replace" that also sets a member which is not there, as the server's does.
+
+    kubectl's undo relies on it for an object without annotations.
+    """
+
+    def apply(self, obj: Any) -> Any:
+        parent, part = self.pointer.to_last(obj)
+        if isinstance(parent, dict) and part is not None and "value" in self.operation:
+            parent[part] = self.operation["value"]
+            return obj
+        return super().apply(obj)
+
+
+class _JsonPatch(jsonpatch.JsonPatch):
+    operations = MappingProxyType({**jsonpatch.JsonPatch.operations, "replace": _Replace})
+
+
 def json_patch(document: Json, operations: object) -> Json:
     """Return the document after every operation.
 
@@ -42,7 +61,7 @@ def json_patch(document: Json, operations: object) -> Json:
         message = f"The allowed maximum operations in a JSON patch is {MAX_OPERATIONS}, got "
         raise ApiError(413, "RequestEntityTooLarge", f"{message}{len(operations)}", {})
     try:
-        changed: object = jsonpatch.JsonPatch(operations).apply(document)
+        changed: object = _JsonPatch(operations).apply(document)
     except (
         jsonpatch.JsonPatchException,
         jsonpointer.JsonPointerException,

@@ -27,6 +27,7 @@ _BOOKMARK_SECONDS = 60.0
 # Before a watch ends by its timeout, the client learns the version it may go on from.
 _LAST_BOOKMARK_SECONDS = 2.0
 _WATCH_SECONDS = 3600.0
+_SWITCHES = ("watch", "follow", "verbose")
 _GZIP_FROM = 128 * 1024
 
 
@@ -80,9 +81,18 @@ class Server:
         """End every stream and connection, and stop listening."""
         for task in tuple(self._streams):
             task.cancel()
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._runner is None or self._runner.server is None:
+            return
+        transports = [each.transport for each in self._runner.server.connections]
+        await self._runner.cleanup()
+        self._runner = None
+        for transport in transports:
+            # A TLS connection would wait for its peer's farewell; nobody is there to see it.
+            if transport is not None:
+                transport.abort()
+        # One round to abort, one to close the socket.
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
@@ -176,7 +186,8 @@ def _query(request: web.BaseRequest) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in request.rel_url.query.items():
         # `?watch` alone means true, as `?watch=1` does.
-        found.setdefault(_clean(name), _clean(value) or ("true" if name in ("watch", "follow", "verbose") else ""))
+        given = _clean(value) or ("true" if name in _SWITCHES else "")
+        found.setdefault(_clean(name), given)
     return found
 
 

@@ -84,7 +84,11 @@ class _Namespace:
 
 
 class Table:
-    """The objects of one resource and what happened to them."""
+    """The objects of one resource and what happened to them.
+
+    Attributes:
+        followers: Those who are woken by a change.
+    """
 
     def __init__(self, history: int, compacted: int = 0) -> None:
         self._namespaces: dict[str, _Namespace] = {}
@@ -92,7 +96,7 @@ class Table:
         self._changes: list[Change] = []
         self._dropped = 0
         self._compacted = compacted
-        self._followers: set[Follower] = set()
+        self.followers: set[Follower] = set()
 
     def get(self, namespace: str, name: str) -> Json | None:
         """Return one object, or None."""
@@ -149,7 +153,7 @@ class Table:
         self._changes.append(change)
         if len(self._changes) > self._history + self._history // 4:
             self.compact(self._changes[-self._history - 1].version)
-        for follower in tuple(self._followers):
+        for follower in tuple(self.followers):
             follower.wake()
 
     def compact(self, version: int) -> None:
@@ -173,7 +177,7 @@ class Table:
             found = bisect.bisect_right(self._changes, version, key=lambda change: change.version)
             position = self._dropped + found
         follower = Follower(self, position)
-        self._followers.add(follower)
+        self.followers.add(follower)
         return follower
 
     def after(self, position: int, limit: int) -> list[Change]:
@@ -189,7 +193,7 @@ class Table:
 
     def forget(self, follower: Follower) -> None:
         """Stop waking a follower."""
-        self._followers.discard(follower)
+        self.followers.discard(follower)
 
 
 class Follower:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from . import printers
 from .kinds import Resource
+from .printing import others, pods, workloads
 
 Json = dict[str, Any]
 Cells = Callable[[Json, datetime], list[Any]]
@@ -52,98 +52,98 @@ _WORKLOAD = "<Containers, <Images, <Selector"
 _BINDING = _columns("Name, Role, Age, <Users, <Groups, <ServiceAccounts")
 _CREATED = _columns("Name, Created At")
 _TABLES: dict[str, tuple[tuple[Column, ...], Cells]] = {
-    "ClusterRole": (_CREATED, printers.created),
-    "ClusterRoleBinding": (_BINDING, printers.binding),
-    "ConfigMap": (_columns("Name, Data, Age"), printers.config_map),
+    "ClusterRole": (_CREATED, others.created),
+    "ClusterRoleBinding": (_BINDING, others.binding),
+    "ConfigMap": (_columns("Name, Data, Age"), others.config_map),
     "ControllerRevision": (
         _columns("Name, Controller, Revision, Age"),
-        printers.controller_revision,
+        workloads.controller_revision,
     ),
     "CronJob": (
         _columns(f"Name, Schedule, Timezone, Suspend, Active#, Last Schedule, Age, {_WORKLOAD}"),
-        printers.cron_job,
+        workloads.cron_job,
     ),
     "DaemonSet": (
         _columns(
             "Name, Desired#, Current#, Ready#, Up-to-date#, Available#, Node Selector, Age"
             f", {_WORKLOAD}"
         ),
-        printers.daemon_set,
+        workloads.daemon_set,
     ),
     "Deployment": (
         _columns(f"Name, Ready, Up-to-date, Available, Age, {_WORKLOAD}"),
-        printers.deployment,
+        workloads.deployment,
     ),
     "EndpointSlice": (
         _columns("Name, AddressType, Ports, Endpoints, Age"),
-        printers.endpoint_slice,
+        others.endpoint_slice,
     ),
-    "Endpoints": (_columns("Name, Endpoints, Age"), printers.endpoints),
+    "Endpoints": (_columns("Name, Endpoints, Age"), others.endpoints),
     "Event": (
         _columns(
             "Last Seen, Type, Reason, Object, <Subobject, <Source, Message, <First Seen, <Count, "
             "<Name"
         ),
-        printers.event,
+        pods.event,
     ),
     "HorizontalPodAutoscaler": (
         _columns("Name, Reference, Targets, MinPods, MaxPods, Replicas, Age"),
-        printers.autoscaler,
+        workloads.autoscaler,
     ),
     "Job": (
         _columns(f"Name, Status, Completions, Duration, Age, {_WORKLOAD}"),
-        printers.job,
+        workloads.job,
     ),
-    "Lease": (_columns("Name, Holder, Age"), printers.lease),
-    "LimitRange": (_CREATED, printers.created),
-    "Namespace": (_columns("Name, Status, Age"), printers.namespace),
+    "Lease": (_columns("Name, Holder, Age"), others.lease),
+    "LimitRange": (_CREATED, others.created),
+    "Namespace": (_columns("Name, Status, Age"), others.namespace),
     "Node": (
         _columns(
             "Name, Status, Roles, Age, Version"
             ", <Internal-IP, <External-IP, <OS-Image, <Kernel-Version, <Container-Runtime"
         ),
-        printers.node,
+        others.node,
     ),
     "PersistentVolumeClaim": (
         _columns(
             "Name, Status, Volume, Capacity, Access Modes, StorageClass, VolumeAttributesClass, Age"
             ", <VolumeMode"
         ),
-        printers.claim,
+        others.claim,
     ),
     "Pod": (
         _columns(
             "Name, Ready, Status, Restarts, Age, <IP, <Node, <Nominated Node, <Readiness Gates"
         ),
-        printers.pod,
+        pods.pod,
     ),
     "PodDisruptionBudget": (
         _columns("Name, Min Available, Max Unavailable, Allowed Disruptions#, Age"),
-        printers.budget,
+        workloads.budget,
     ),
     "PriorityClass": (
         _columns("Name, Value#, Global-Default, Age, PreemptionPolicy"),
-        printers.priority_class,
+        others.priority_class,
     ),
     "ReplicaSet": (
         _columns(f"Name, Desired#, Current#, Ready#, Age, {_WORKLOAD}"),
-        printers.replica_set,
+        workloads.replica_set,
     ),
-    "ResourceQuota": (_columns("Name, Request, Limit, Age"), printers.quota),
-    "Role": (_CREATED, printers.created),
-    "RoleBinding": (_BINDING, printers.binding),
-    "Secret": (_columns("Name, Type, Data, Age"), printers.secret),
+    "ResourceQuota": (_columns("Name, Request, Limit, Age"), others.quota),
+    "Role": (_CREATED, others.created),
+    "RoleBinding": (_BINDING, others.binding),
+    "Secret": (_columns("Name, Type, Data, Age"), others.secret),
     "Service": (
         _columns("Name, Type, Cluster-IP, External-IP, Port(s), Age, <Selector"),
-        printers.service,
+        others.service,
     ),
-    "ServiceAccount": (_columns("Name, Secrets, Age"), printers.service_account),
+    "ServiceAccount": (_columns("Name, Secrets, Age"), others.service_account),
     "StatefulSet": (
         _columns("Name, Ready, Age, <Containers, <Images"),
-        printers.stateful_set,
+        workloads.stateful_set,
     ),
 }
-_ANY: tuple[tuple[Column, ...], Cells] = (_CREATED, printers.created)
+_ANY: tuple[tuple[Column, ...], Cells] = (_CREATED, others.created)
 
 
 def partial(document: Json, version: str) -> Json:

@@ -77,6 +77,8 @@ class Writer:
         )
         stored = self._core.store.table(resource.key).get(namespace, call.target.name)
         record = applied.recorder(self._core.stamp())
+        if stored is None and call.target.subresource:
+            raise call.not_found()
         if stored is None:
             document = self._decode_patched(call, applied.config)
             check_names(call, document["metadata"])

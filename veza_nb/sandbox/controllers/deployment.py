@@ -53,7 +53,8 @@ class DeploymentController(Controller):
         owned = claim(
             self._client, self._informers.replica_sets, deployment, "apps/v1", "Deployment"
         )
-        deployment = self._note_pause(deployment)
+        if self._note_pause(deployment):
+            return
         active = deployment["spec"].get("paused") or rollout.scaling_asked(deployment, owned)
         if active:
             self._resize(self._resolve(deployment, owned))
@@ -97,6 +98,8 @@ class DeploymentController(Controller):
             view = self._scale(view, scales)
         elif progress.is_complete(view.deployment, view.deployment.get("status", {})):
             self._clean_up(view)
+        if view.told:
+            return
         status = progress.rollout_status(view)
         if status != view.deployment.get("status", {}):
             self._write_status(view.deployment, status)
@@ -121,13 +124,13 @@ class DeploymentController(Controller):
             changed["metadata"]["annotations"] = wanted
             changed["spec"]["minReadySeconds"] = ready_after
             return replace(view, new=self._write_replica_set(changed))
-        return replace(view, deployment=self._note_found(view))
+        return self._note_found(view)
 
     def _resolve_or_create(self, deployment: Json, owned: Sequence[Json]) -> View:
         view = self._resolve(deployment, owned)
         return view if view.new is not None else self._create_new(view)
 
-    def _note_found(self, view: View) -> Json:
+    def _note_found(self, view: View) -> View:
         """Give the Deployment the number of the ReplicaSet that it stands at."""
         assert view.new is not None
         deployment, status = view.deployment, view.deployment.get("status", {})
@@ -136,10 +139,12 @@ class DeploymentController(Controller):
         if missing and progress.has_deadline(deployment):
             name = view.new["metadata"]["name"]
             message = f'Found new replica set "{name}"'
-            return self._write_progress(view, number, Reason.FOUND, message)
-        if number is None or _number(deployment) == number:
-            return deployment
-        return self._write_status(deployment, status, revision=number)
+            written = self._write_progress(view, number, Reason.FOUND, message)
+        elif number is None or _number(deployment) == number:
+            return view
+        else:
+            written = self._write_status(deployment, status, revision=number)
+        return replace(view, deployment=written, told=True)
 
     def _create_new(self, view: View) -> View:
         deployment = view.deployment
@@ -157,7 +162,7 @@ class DeploymentController(Controller):
             self._scaled(deployment, "up", name, 0, size)
         message = f'Created new replica set "{name}"'
         deployment = self._write_progress(view, str(revision), Reason.CREATED, message)
-        return replace(view, deployment=deployment, new=new)
+        return replace(view, deployment=deployment, new=new, told=True)
 
     def _not_created(self, view: View, body: Json, error: ApiError) -> View:
         """A hash that clashes is counted up; any other refusal is told and tried again."""
@@ -217,6 +222,8 @@ class DeploymentController(Controller):
         return written
 
     def _write_counts(self, view: View) -> None:
+        if view.told:
+            return
         status = progress.calculate(view)
         if status != view.deployment.get("status", {}):
             self._write_status(view.deployment, status)
@@ -243,14 +250,16 @@ class DeploymentController(Controller):
         self._informers.deployments.observe(written)
         return written
 
-    def _note_pause(self, deployment: Json) -> Json:
+    def _note_pause(self, deployment: Json) -> bool:
+        """Note a pause or its end in the conditions; say whether there was something to note."""
         now = timestamp(self.clock.now())
         condition = progress.paused_condition(deployment, now)
         if condition is None:
-            return deployment
+            return False
         status = copy.deepcopy(deployment.get("status", {}))
         set_condition(status, condition)
-        return self._write_status(deployment, status)
+        self._write_status(deployment, status)
+        return True
 
     # -- looking ----------------------------------------------------------------------------
 

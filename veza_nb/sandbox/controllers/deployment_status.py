@@ -46,12 +46,22 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A Deployment with its ReplicaSets at one moment; `now` is aware UTC."""
+    """A Deployment with its ReplicaSets at one moment.
+
+    Attributes:
+        deployment: as last seen or written.
+        old: its ReplicaSets but the newest.
+        new: the ReplicaSet with its template; None where there is none yet.
+        now: aware, UTC.
+        told: whether this step has written the status already. The counts then wait for the next
+            step, as in a real control plane, where a second write would meet a conflict.
+    """
 
     deployment: Json
     old: Sequence[Json]
     new: Json | None
     now: datetime
+    told: bool = False
 
     @property
     def every(self) -> list[Json]:

@@ -15,6 +15,8 @@ from veza_nb.sandbox.status import Json
 
 _MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _SLICE_CONTROLLER = "endpointslice-controller.k8s.io"
+_GATHER_SECONDS, _GATHER_SECONDS_PER_POD = 0.008, 300e-6
+# The more pods behind a Service, the dearer its lists, and the more changes go into one.
 _MAX_ADDRESSES = 1000
 _MAX_PER_SLICE = 100
 
@@ -121,6 +123,7 @@ class EndpointsController(Controller):
         self._informers = informers
         self._endpoints = informers.endpoints
         self._slices = informers.endpoint_slices
+        self._sizes: dict[Key, int] = {}
         informers.services.on_change(self._service_changed)
         informers.pods.on_change(self._pod_changed)
 
@@ -129,10 +132,12 @@ class EndpointsController(Controller):
         service = self._informers.services.get(*key)
         if service is None:
             self._remove(key)
+            self._sizes.pop(key, None)
         elif service["spec"].get("selector"):
             pods = backends(service, self._informers.pods.select("namespace", key[0]))
+            self._sizes[key] = len(pods)
             self._write_endpoints(service, pods)
-            self._write_slices(pods)
+            self._write_slices(service, pods)
 
     def _remove(self, key: Key) -> None:
         if self._endpoints.get(*key) is not None:
@@ -190,7 +195,9 @@ class EndpointsController(Controller):
             if selector and any(
                 selector.items() <= state["metadata"].get("labels", {}).items() for state in states
             ):
-                self.queue.add(key_of(service))
+                key = key_of(service)
+                size = self._sizes.get(key, 0)
+                self.queue.add_after(key, _GATHER_SECONDS + size * _GATHER_SECONDS_PER_POD)
 
 
 def _same_backend(old: Json, new: Json) -> bool:

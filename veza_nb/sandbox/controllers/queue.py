@@ -16,6 +16,7 @@ K = TypeVar("K")
 GATHER_SECONDS = 0.008
 _FIRST_RETRY_SECONDS = 0.005
 _LAST_RETRY_SECONDS = 30.0
+_MOST_DOUBLINGS = 20
 
 
 class WorkQueue(Generic[K]):
@@ -49,8 +50,8 @@ class WorkQueue(Generic[K]):
     def retry(self, key: K) -> None:
         """Have the key worked on again, later with each failure in a row."""
         failures = self._failures.get(key, 0)
-        self._failures[key] = failures + 1
-        self.add_after(key, min(_FIRST_RETRY_SECONDS * 2**failures, _LAST_RETRY_SECONDS))
+        self._failures[key] = min(failures + 1, _MOST_DOUBLINGS)
+        self.add_after(key, min(_FIRST_RETRY_SECONDS * 2.0**failures, _LAST_RETRY_SECONDS))
 
     def succeeded(self, key: K) -> None:
         """Forget the key's failures."""

@@ -23,7 +23,7 @@ from veza_nb.sandbox.status import ApiError, Json
 _REACT_SECONDS = 0.002
 # Quicker than a Deployment takes its next step: pods that must go are on their way before pods
 # that replace them are made.
-_COUNT_SECONDS, _COUNT_SECONDS_PER_POD = 0.006, 20e-6
+_COUNT_SECONDS, _COUNT_SECONDS_PER_POD = 0.003, 100e-6
 # Changes of pods only have to be counted; the more pods, the more changes are counted at once.
 BURST = 50
 """Pods created or deleted in one go; the rest follows after others had their turn."""

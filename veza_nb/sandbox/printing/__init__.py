@@ -1,0 +1,1 @@
+"""What the cells of a Table say, kind by kind, as kubectl users know it."""
