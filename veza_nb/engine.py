@@ -4,15 +4,19 @@ papermill's own local writer is neither; its registry of handlers lets a path of
 scheme go through the incident's folder instead.
 """
 
+import contextlib
 import json
+import queue
+import threading
 from pathlib import PurePosixPath
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from papermill.clientwrap import PapermillNotebookClient
 from papermill.engines import NBClientEngine, papermill_engines
 from papermill.iorw import papermill_io
 from papermill.log import logger
 
+from veza_nb.errors import VezaError
 from veza_nb.records import Folder
 from veza_nb.redact import redact_notebook
 
@@ -59,7 +63,44 @@ class LiveEngine(NBClientEngine):  # type: ignore[misc]  # untyped base
             log=logger,
         )
         client.on_output = options["on_output"]
-        client.execute()
+        with Saver(nb_man) as saver:
+            nb_man.save = saver.save
+            client.execute()
+
+
+class Saver:
+    """Saves the notebook while the cells run, in a thread, the newest state only.
+
+    papermill saves twice a cell and waits for it; with redaction and fsync that would cost a
+    second before the undo. Journal and record are on disk before each step goes on anyway.
+    """
+
+    def __init__(self, manager: Any) -> None:
+        self._manager = manager
+        self._newest: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="notebook-saver")
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._newest.put(None)
+        self._thread.join()
+
+    def save(self, **_: object) -> None:
+        """Take the notebook as it is now; it is written soon."""
+        self._newest.put(json.dumps(self._manager.nb))
+
+    def _run(self) -> None:
+        text: str | None = ""
+        while text is not None:
+            text = self._newest.get()
+            while text is not None and not self._newest.empty():
+                text = self._newest.get()
+            if text is not None:
+                with contextlib.suppress(VezaError, OSError):  # said when the run is finished
+                    papermill_io.write(text, self._manager.output_path)
 
 
 class RecordHandler:

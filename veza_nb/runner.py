@@ -1,26 +1,22 @@
 """Headless runs: the same notebook through papermill, and a record whatever happens.
 
-The only room that imports papermill. The kernel is started first and boots while papermill
-is being imported: in an incident every second counts.
+The only room that imports papermill. The kernel boots while papermill is being imported: in an
+incident every second counts.
 """
 
 import contextlib
-import os
 import signal
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from veza_nb.errors import RecordError, VezaError
 from veza_nb.fastimport import quicken
+from veza_nb.kernel.early import EarlyKernel
 from veza_nb.records import Folder, Record, open_folder
 from veza_nb.vocabulary import Outcome
-
-if TYPE_CHECKING:
-    from jupyter_client.manager import AsyncKernelManager
 
 NOTEBOOK = "rollback.ipynb"
 PAGE = "rollback.html"
@@ -53,6 +49,7 @@ def run(
     root: Path,
     incident_id: str,
     service: str,
+    kernel: EarlyKernel,
     on_output: OnOutput,
 ) -> Finished:
     """Execute a notebook and finish the incident's record.
@@ -63,6 +60,7 @@ def run(
         root: the records folder, absolute.
         incident_id: names the folder below it.
         service: for the record of a run that never got to write one itself.
+        kernel: already booting.
         on_output: is given the outputs as they come.
 
     Raises:
@@ -71,34 +69,13 @@ def run(
     folder = open_folder(root, incident_id)
     if folder.read_record() is None:
         folder.write_record(Record(incident_id=incident_id, service=service))
-    with _kernel() as manager:
-        error = _execute(notebook, parameters, folder, manager, on_output)
+    with _interrupts_reach(kernel):
+        error = _execute(notebook, parameters, folder, kernel, on_output)
     return _finish(folder, error)
 
 
 @contextlib.contextmanager
-def _kernel() -> Iterator["AsyncKernelManager"]:
-    """A kernel of our own over private sockets; ended, whatever happens."""
-    from jupyter_client.manager import AsyncKernelManager  # noqa: PLC0415 - lazy, 0.2 s
-    from jupyter_core.utils import run_sync  # noqa: PLC0415 - lazy with the above
-
-    with tempfile.TemporaryDirectory(prefix="veza-nb-") as sockets:
-        manager = AsyncKernelManager(
-            kernel_name="python3",
-            transport="ipc",
-            ip=f"{sockets}/kernel",
-            connection_file=f"{sockets}/connection.json",
-        )
-        run_sync(manager.start_kernel)(extra_arguments=["--HistoryManager.hist_file=:memory:"])
-        try:
-            with _interrupts_reach(manager):
-                yield manager
-        finally:
-            run_sync(manager.shutdown_kernel)(now=True)
-
-
-@contextlib.contextmanager
-def _interrupts_reach(manager: "AsyncKernelManager") -> Iterator[None]:
+def _interrupts_reach(kernel: EarlyKernel) -> Iterator[None]:
     """Ctrl-C and SIGTERM interrupt the cell, which then ends in a known state.
 
     The second one ends this process at once.
@@ -108,12 +85,11 @@ def _interrupts_reach(manager: "AsyncKernelManager") -> Iterator[None]:
     def pass_on(number: int, _: FrameType | None) -> None:
         nonlocal seen
         seen += 1
-        pid = getattr(manager.provisioner, "pid", None)
-        if seen > 1 or not isinstance(pid, int):
+        if seen > 1:
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         else:
-            os.kill(pid, signal.SIGINT)
+            kernel.process.send_signal(signal.SIGINT)
 
     before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -127,10 +103,17 @@ def _execute(
     notebook: Path,
     parameters: Mapping[str, Any],
     folder: Folder,
-    manager: "AsyncKernelManager",
+    kernel: EarlyKernel,
     on_output: OnOutput,
 ) -> Exception | None:
     """Run it; the error of a failed cell is a result here, not an end."""
+    from jupyter_core.utils import run_sync  # noqa: PLC0415 - lazy with the next
+
+    from veza_nb.kernel.manager import AdoptingManager  # noqa: PLC0415 - lazy, 0.1 s
+
+    manager = AdoptingManager()
+    manager.adopt(kernel)
+    run_sync(manager.start_kernel)()
     quicken()
     from papermill import execute_notebook  # noqa: PLC0415 - lazy, while the kernel boots
     from papermill.exceptions import PapermillException  # noqa: PLC0415 - lazy with the above

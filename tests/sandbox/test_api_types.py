@@ -112,7 +112,7 @@ def test_unknown_fields_are_told_by_path() -> None:
 
     decode(struct("apps.v1.Deployment"), body, report)
 
-    assert report.unknown == ["spec.template.spec.containers[1].nam", "spec.replicaz", "stat"]
+    assert report.unknown == ["spec.replicaz", "spec.template.spec.containers[1].nam", "stat"]
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,7 @@ from tests.sandbox.transcripts import RECORDED_SPACE, RECORDINGS, SPACE, Kubectl
 from veza_nb.sandbox.lifecycle import TrainingCluster
 
 pytestmark = pytest.mark.kubectl
-DEPLOYMENT = "deployment/veza-backend-api"
-# Between the recorded steps: what the recorder did without writing it down.
-CAUSE = "annotate {} kubernetes.io/change-cause='release {}' --overwrite"
+# Lines with "!" are what the recorder did in between without writing it down.
 
 STORY = """
 01-get-deploy-no-namespace

@@ -6,16 +6,12 @@ from pathlib import Path
 
 import click
 
-from veza_nb.cli.options import login_name, records_root
-from veza_nb.cli.rollback import report
+from veza_nb.cli.headless import report, roll_back
 from veza_nb.cli.sandbox import load_scenario
-from veza_nb.clock import SystemClock
 from veza_nb.cluster import Cluster
-from veza_nb.notebooks import notebook_path
-from veza_nb.records import new_incident_id
-from veza_nb.runner import Finished, run
+from veza_nb.kernel.early import early_kernel
+from veza_nb.runner import Finished
 from veza_nb.sandbox import lifecycle, scenarios
-from veza_nb.terminal import Terminal
 from veza_nb.vocabulary import ExitCode, Outcome
 
 DEFAULT = "crash-loop"
@@ -23,21 +19,21 @@ DEFAULT = "crash-loop"
 
 @click.command()
 @click.argument("scenario", default=DEFAULT)
+@click.option("--to-revision", default=0, help="Go back to that one; default: the recommended.")
 @click.option("--records", default="", type=click.Path(), help="Default: $VEZA_RECORDS, ./records.")
-def command(scenario: str, records: str) -> int:
+def command(scenario: str, to_revision: int, records: str) -> int:
     """Practise SCENARIO on a training cluster of its own (default: crash-loop).
 
     Exit code 0: the runbook did the right thing, which for a healthy service is to refuse.
     """
     exercise = load_scenario(scenario)
-    root = records_root(records)
     with tempfile.TemporaryDirectory(prefix="veza-nb-drill-") as folder:
         click.secho(f"Drill {exercise.name}: {exercise.title}", bold=True)
         begun = time.monotonic()
         running = lifecycle.up(scenario=scenario, directory=Path(folder))
         try:
             click.echo(f"Training cluster at {running.url}; the fault is in.\n")
-            finished = _run(exercise.service, running, root)
+            finished = _run(exercise.service, running, records, to_revision)
             live = _live_image(exercise.service, running)
         finally:
             lifecycle.down(directory=Path(folder))
@@ -45,27 +41,19 @@ def command(scenario: str, records: str) -> int:
     return _judge(exercise, finished, live, time.monotonic() - begun)
 
 
-def _run(service: str, running: lifecycle.Running, root: Path) -> Finished:
-    incident_id = new_incident_id(service, SystemClock().now())
-    parameters = {
-        "service": service,
-        "confirm": service,
-        "reason": f"drill: {running.scenario}",
-        "operator": login_name(),
-        "incident_id": incident_id,
-        "context": running.context,
-        "kubeconfig": str(running.kubeconfig),
-        "catalog": str(running.catalog),
-        "records": str(root),
-    }
-    return run(
-        notebook_path("10-rollback"),
-        parameters,
-        root=root,
-        incident_id=incident_id,
-        service=service,
-        on_output=Terminal(),
-    )
+def _run(service: str, running: lifecycle.Running, records: str, to_revision: int) -> Finished:
+    with early_kernel() as kernel:
+        return roll_back(
+            kernel,
+            service,
+            confirm=service,
+            to_revision=to_revision,
+            reason=f"drill: {running.scenario}",
+            context=running.context,
+            kubeconfig=str(running.kubeconfig),
+            catalog=str(running.catalog),
+            records=records,
+        )
 
 
 def _live_image(service: str, running: lifecycle.Running) -> str:

@@ -4,13 +4,15 @@ import getpass
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
-from veza_nb.catalog import Catalog, load_catalog
 from veza_nb.errors import VezaError
+
+if TYPE_CHECKING:
+    from veza_nb.catalog import Catalog
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -59,8 +61,10 @@ def _services(ctx: click.Context, _: click.Parameter, begun: str) -> list[Comple
     return [CompletionItem(name) for name in names if name.startswith(begun)]
 
 
-def catalog_of(path: str) -> Catalog:
+def catalog_of(path: str) -> "Catalog":
     """The catalogue that was asked for."""
+    from veza_nb.catalog import load_catalog  # noqa: PLC0415 - lazy: a kernel may boot first
+
     return load_catalog(path or os.environ.get("VEZA_CATALOG", ""))
 
 

@@ -1,22 +1,11 @@
 """`veza-nb rollback`: the main notebook, headless."""
 
-from pathlib import Path
+from typing import Any
 
 import click
 
-from veza_nb.cli.options import (
-    catalog_of,
-    cluster_options,
-    login_name,
-    records_root,
-    service_argument,
-)
-from veza_nb.clock import SystemClock
-from veza_nb.notebooks import notebook_path, typed_parameters
-from veza_nb.records import new_incident_id
-from veza_nb.runner import Finished, run
-from veza_nb.terminal import Terminal
-from veza_nb.vocabulary import Outcome
+from veza_nb.cli.options import cluster_options, service_argument
+from veza_nb.kernel.early import early_kernel
 
 EPILOG = """\b
 Examples:
@@ -46,63 +35,12 @@ Examples:
     metavar="NAME VALUE",
     help="Any other parameter of the notebook.",
 )
-def command(
-    *,
-    service: str,
-    catalog: str,
-    incident: str,
-    records: str,
-    operator: str,
-    extra: tuple[tuple[str, str], ...],
-    **given: object,
-) -> int:
+def command(*, service: str, extra: tuple[tuple[str, str], ...], **given: Any) -> int:
     """Roll back SERVICE through the notebook 10-rollback and leave a record.
 
     Nothing changes without --confirm. A run that was cut off is continued with --incident.
     """
-    catalog_of(catalog).service(service)
-    notebook = notebook_path("10-rollback")
-    more = typed_parameters(notebook, dict(extra))
-    incident_id = incident or new_incident_id(service, SystemClock().now())
-    root = records_root(records)
-    parameters = {
-        **given,
-        "service": service,
-        "catalog": _absolute(catalog),
-        "kubeconfig": _absolute(str(given["kubeconfig"])),
-        "operator": operator or login_name(),
-        "incident_id": incident_id,
-        "records": str(root),
-        **more,
-    }
-    finished = run(
-        notebook,
-        parameters,
-        root=root,
-        incident_id=incident_id,
-        service=service,
-        on_output=Terminal(),
-    )
-    report(finished)
-    return int(finished.record.outcome.exit_code)
+    with early_kernel() as kernel:
+        from veza_nb.cli.headless import report, roll_back  # noqa: PLC0415 - while it boots
 
-
-def report(finished: Finished) -> None:
-    """The last lines a person reads: how it ended, why, and where the record is."""
-    record = finished.record
-    good = record.outcome is Outcome.RECOVERED
-    click.secho(f"\n{record.service}: {record.outcome}", bold=True, fg="green" if good else "red")
-    if record.errors and not good:
-        last = record.errors[-1]
-        for line in (last["what"], last.get("state"), last.get("next_step")):
-            if line:
-                click.echo(f"  {line}", err=True)
-    for problem in finished.problems:
-        click.echo(f"  Not written: {problem}", err=True)
-    click.echo(f"  Record: {finished.folder}")
-    if not good:
-        click.echo(f"  Continue with: --incident {record.incident_id}")
-
-
-def _absolute(path: str) -> str:
-    return str(Path(path).expanduser().absolute()) if path else ""
+        return report(roll_back(kernel, service, extra=dict(extra), **given))

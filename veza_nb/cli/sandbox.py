@@ -16,7 +16,7 @@ def load_scenario(name: str) -> scenarios.Scenario:
     """
     try:
         return scenarios.load(name)
-    except scenarios.BadScenario as error:
+    except scenarios.ScenarioError as error:
         raise UsageError(f"{error}") from error
 
 

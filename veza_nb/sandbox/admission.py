@@ -21,6 +21,7 @@ Json = dict[str, Any]
 # Works a change (managers, before, after) into the managers.
 Recorder = Callable[[Managers, Json | None, Json], None]
 _MAX_GENERATED = 63 - 5
+_HEAD = ("kind", "apiVersion", "metadata")
 # Kept from the stored object, whatever a client sends.
 # Kept from the stored object by an update of the status.
 _STATUS_KEEPS = {"Deployment": ("labels",), "Pod": ("ownerReferences",)}
@@ -53,10 +54,16 @@ def decode_body(call: Call, body: object) -> Json:
     return document
 
 
-def decoded(call: Call, body: Json, report: Report | None = None) -> Json:
+def decoded(call: Call, body: Json, report: Report | None = None, old: Json | None = None) -> Json:
     """Return a body as a canonical object with its defaults, without `managedFields`.
 
     Of a body for the status only the status and the metadata are read; the rest stays as stored.
+
+    Args:
+        call: The request.
+        body: As the client sent it, or as its patch left it.
+        report: Collects unknown fields.
+        old: The stored object; parts of the body that are its very parts are not read again.
 
     Raises:
         DecodeError: A value has the wrong type.
@@ -66,11 +73,16 @@ def decoded(call: Call, body: Json, report: Report | None = None) -> Json:
     of_status = call.target.subresource == "status"
     if of_status:
         wanted = {part: wanted[part] for part in ("metadata", "status") if part in wanted}
-    document = decode(shape, wanted, report)
+    stored = old or {}
+    same = {part: each for part, each in wanted.items() if part in stored and each is stored[part]}
+    rest = {part: each for part, each in wanted.items() if part not in same}
+    document = decode(shape, rest, report)
+    document.update(same)
     document["kind"], document["apiVersion"] = resource.kind, resource.api_version
-    if of_status or not defaults.apply(resource.kind, document):
-        return arranged(shape, document)
-    return ordered(shape, document)
+    if not of_status:
+        # What is stored has its defaults, so that its parts are left as they are.
+        defaults.apply(resource.kind, document)
+    return document
 
 
 def _unmanaged(metadata: object) -> object:
@@ -233,12 +245,20 @@ class Admission:
         _copy(old["metadata"], metadata, "generation")
         metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
         self._keep_other_side(call, old, new)
-        if resource.generation and self._counts(resource, old, new):
+        for part, value in new.items():
+            if value == old.get(part):
+                new[part] = old[part]
+        if resource.generation and self._counts(call, old, new):
             metadata["generation"] = old["metadata"].get("generation", 0) + 1
         validation.check_update(resource, call.target.subresource, old, new)
         managers = Managers(_sent_managers(managed) or old["metadata"])
         (record or self._recorder(call))(managers, old, new)
-        return _with_managers(arranged(struct(resource.schema), new), managers)
+        shape = struct(resource.schema)
+        defaulted = call.target.subresource != "status" and any(
+            value is not old.get(part) for part, value in new.items() if part not in _HEAD
+        )
+        done = ordered(shape, new) if defaulted else arranged(shape, new)
+        return _with_managers(done, managers)
 
     def _recorder(self, call: Call) -> Recorder:
         """Return what gives changed fields to whoever makes this request."""
@@ -264,14 +284,16 @@ class Admission:
         elif "status" in old:
             new["status"] = old["status"]
 
-    def _counts(self, resource: Resource, old: Json, new: Json) -> bool:
+    def _counts(self, call: Call, old: Json, new: Json) -> bool:
+        """Return whether a change is one of those that `generation` counts."""
+        if call.target.subresource == "status":
+            return False
+        if call.resource.kind == "EndpointSlice":
+            return old != new
         if old.get("spec") != new.get("spec"):
             return True
-        if resource.kind != "Deployment":
-            return resource.kind == "EndpointSlice" and old != new
-        before = old["metadata"].get("annotations")
-        # A status update that writes annotations, as the Deployment controller's, does not count.
-        return bool(before != new["metadata"].get("annotations")) and new["status"] is old["status"]
+        before, after = (each["metadata"].get("annotations") for each in (old, new))
+        return call.resource.kind == "Deployment" and before != after
 
 
 def _with_managers(document: Json, managers: Managers) -> Json:

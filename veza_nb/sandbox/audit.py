@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+import msgspec
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,13 @@ class AuditLog:
 
     def __init__(self, file: Path | None = None, keep: int = 100_000) -> None:
         self.entries: collections.deque[AuditEntry] = collections.deque(maxlen=keep)
-        self._sink = file.open("a", buffering=1, encoding="utf-8") if file else None
+        self._sink = file.open("ab", buffering=0) if file else None
 
     def add(self, entry: AuditEntry) -> None:
         """Keep an entry and write its line."""
         self.entries.append(entry)
         if self._sink is not None:
-            line = dataclasses.asdict(entry) | {"at": entry.at.isoformat()}
-            self._sink.write(json.dumps(line, separators=(",", ":")) + "\n")
+            self._sink.write(msgspec.json.encode(entry) + b"\n")
 
     def close(self) -> None:
         """Close the file."""

@@ -117,11 +117,6 @@ class Clock:
             self._rearm()
         return timer
 
-    @property
-    def fast_forwarding(self) -> bool:
-        """Whether time jumps from timer to timer."""
-        return self._stepped
-
     def fast_forward(self, start: datetime | None = None) -> None:
         """Let time jump from timer to timer, from `start` on (default: from now).
 
@@ -138,11 +133,6 @@ class Clock:
         """End a fast-forward: from here the cluster's date is the real one (times `speed`)."""
         lag = (datetime.now(UTC) - self.now()).total_seconds()
         self._base += max(lag, 0.0)
-        self._anchor, self._stepped = time.monotonic(), False
-        self._rearm()
-
-    def resume(self) -> None:
-        """End a fast-forward without catching up: time goes on from the date reached."""
         self._anchor, self._stepped = time.monotonic(), False
         self._rearm()
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import base64
 import binascii
-import copy
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,41 +58,54 @@ def decode(struct: Struct, value: object, report: Report | None = None) -> dict[
     """
     report = report or Report()
     try:
-        return _struct(struct, value, report)
+        done = _struct(struct, value, report)
     except _MismatchError as mismatch:
         where = f"Go value of type {mismatch.wanted}"
         raise DecodeError(f"json: cannot unmarshal {mismatch.found} into {where}") from mismatch
+    if report.unknown:
+        places = {path: place for place, path in enumerate(_paths(value, ""))}
+        report.unknown.sort(key=places.__getitem__)
+    return done
+
+
+def _paths(value: object, prefix: str) -> Iterator[str]:
+    """Yield the path of every member, in the document's own order."""
+    if isinstance(value, dict):
+        for name, each in value.items():
+            path = f"{prefix}.{name}" if prefix else name
+            yield path
+            yield from _paths(each, path)
+    elif isinstance(value, list):
+        for number, each in enumerate(value):
+            yield from _paths(each, f"{prefix}[{number}]")
 
 
 def empty(struct: Struct) -> dict[str, Any]:
     """Return the canonical object that has nothing set; a fresh copy."""
-    return copy.deepcopy(_empty(struct.name, struct))
+    if struct.name not in _EMPTY:
+        _EMPTY[struct.name] = _struct(struct, {}, Report())
+    return _fresh(_EMPTY[struct.name])
 
 
 _EMPTY: dict[str, dict[str, Any]] = {}
 
 
-def _empty(name: str, struct: Struct) -> dict[str, Any]:
-    if name not in _EMPTY:
-        _EMPTY[name] = _struct(struct, {}, Report())
-    return _EMPTY[name]
+def _fresh(blank: dict[str, Any]) -> dict[str, Any]:
+    return {name: _fresh(each) if type(each) is dict else each for name, each in blank.items()}
 
 
 def _struct(struct: Struct, value: object, report: Report) -> dict[str, Any]:
     if value is None:
-        value = {}
-    elif type(value) is not dict:
+        return empty(struct)
+    if type(value) is not dict:
         raise _MismatchError(_found(value), go_type(struct))
     out: dict[str, Any] = {}
-    known = 0
-    for entry in struct.fields:
-        name = entry.name
-        raw = value.get(name)
+    for name in _names(struct, value, report):
+        entry, raw = struct.index[name], value.get(name)
         if raw is None:
-            known += name in value
-            _put_zero(out, entry)
+            if name in struct.shown:
+                out[name] = _zero(entry)
             continue
-        known += 1
         node = entry.node
         try:
             if type(node) is Scalar:
@@ -104,18 +116,20 @@ def _struct(struct: Struct, value: object, report: Report) -> dict[str, Any]:
                 report.path.pop()
         except _MismatchError as mismatch:
             raise _located(mismatch, struct, entry, report) from mismatch
-        # A pointer shows its zero; a plain optional field does not. Structs are never empty.
-        if (
-            read
-            or not entry.omit_empty
-            or entry.pointer
-            or type(node) is Struct
-            or (type(node) is Scalar and node.name in ("IntOrString", "Quantity", "any"))
-        ):
+        if read or name in struct.kept:
             out[name] = read
-    if known != len(value):
-        _report_unknown(struct, value, report)
     return out
+
+
+def _names(struct: Struct, value: dict[str, Any], report: Report) -> list[str]:
+    """Return the known names that are set or shown, in the wire's order."""
+    index = struct.index
+    names = [name for name in value if name in index]
+    if len(names) != len(value):
+        _report_unknown(struct, value, report)
+    names += [name for name in struct.shown if name not in value]
+    names.sort(key=struct.positions.__getitem__)
+    return names
 
 
 def _located(mismatch: _MismatchError, struct: Struct, entry: Field, report: Report) -> DecodeError:
@@ -135,29 +149,32 @@ def _report_unknown(struct: Struct, value: dict[str, Any], report: Report) -> No
             report.unknown.append(f"{prefix}.{name}" if prefix else name)
 
 
-def _put_zero(out: dict[str, Any], entry: Field) -> None:
-    node = entry.node
-    if type(node) is Struct and not entry.pointer:
-        out[entry.name] = copy.deepcopy(_empty(node.name, node))
-    elif type(node) is Scalar and node.name in ("Time", "MicroTime") and not entry.pointer:
-        # A plain time is shown even when it is not set.
-        out[entry.name] = None
-    elif not entry.omit_empty:
-        out[entry.name] = None if entry.pointer else _zero(node)
+def _zero(entry: Field) -> Any:
+    """Return what the wire shows of a field that is not set."""
+    if entry.pointer:
+        return None
+    return empty(entry.node) if type(entry.node) is Struct else _zero_of(entry.node)
 
 
-def _zero(node: Node) -> object:
-    if type(node) is not Scalar:
-        return None
-    zeros: dict[str, object] = {"string": "", "bool": False, "Quantity": "0"}
-    if node.name in ("bytes", "any"):
-        return None
-    return zeros.get(node.name, 0)
+def _zero_of(node: Node) -> object:
+    return _ZEROS.get(node.name) if type(node) is Scalar else None
+
+
+_ZEROS: dict[str, object] = {
+    "string": "",
+    "bool": False,
+    "Quantity": "0",
+    "int32": 0,
+    "int64": 0,
+    "float64": 0,
+    "IntOrString": 0,
+    "Duration": "0s",
+}
 
 
 def _value(node: Node, raw: object, report: Report) -> Any:
     if raw is None:
-        return _struct(node, raw, report) if type(node) is Struct else _zero(node)
+        return empty(node) if type(node) is Struct else _zero_of(node)
     if type(node) is Struct:
         return _struct(node, raw, report)
     if type(node) is ListOf:

@@ -12,12 +12,11 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def apply(kind: str, document: Json) -> bool:
-    """Fill in the defaults of a kind; return whether it has any."""
+def apply(kind: str, document: Json) -> None:
+    """Fill in the defaults of a kind, if it has any."""
     fill = _BY_KIND.get(kind)
     if fill is not None:
         fill(document)
-    return fill is not None
 
 
 def _set(target: Json, **values: Any) -> None:

@@ -147,6 +147,7 @@ class FrontDoor:
         self._namespace = namespace
         self._doors: dict[str, _Door] = {}
         self._shares: dict[str, _Share] = {}
+        informers.pods.on_change(self._pod_changed)
 
     @property
     def urls(self) -> dict[str, str]:
@@ -216,6 +217,10 @@ class FrontDoor:
             if pod is not None:
                 return pod
         return None
+
+    def _pod_changed(self, old: Json | None, new: Json | None) -> None:
+        if old is not None and new is None:
+            self._shares.pop(old["metadata"]["uid"], None)
 
     def _log(self, pod: Json, path: str, given: Answer, error_line: str) -> None:
         """Note a request in the log of the pod's first container."""

@@ -16,6 +16,7 @@ from .schema import ListOf, MapOf, Node, Struct
 Json = dict[str, Any]
 FieldSet = dict[str, Any]
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 UNOWNED = frozenset(
     [
         "name",
@@ -127,13 +128,13 @@ def _items(values: list[Any], node: ListOf) -> Iterator[tuple[str, Any]]:
 def item_key(value: Any, node: ListOf) -> str:
     """Return how FieldsV1 names an item of a list."""
     if node.is_set:
-        return "v:" + json.dumps(value, separators=(",", ":"))
+        return f"v:{_encode(value)}"
     found = {
         key: value[key] if key in value else _KEY_DEFAULTS.get(key)
         for key in sorted(node.keys)
         if key in value or key in _KEY_DEFAULTS
     }
-    return "k:" + json.dumps(found, separators=(",", ":"))
+    return f"k:{_encode(found)}"
 
 
 def _owned(document: Json) -> Json:

@@ -36,7 +36,6 @@ class Behavior:
         exit_reason: "Error", "OOMKilled" or "Completed".
         error_rate: share of requests answered with 500, 0 to 1 (health checks excepted).
         latency_seconds: how long an answer takes.
-        memory: as `kubectl top` would show it, such as "120Mi".
         startup: lines it prints at its start.
         last_words: lines it prints at its end.
         error_line: what it prints when it answers 500.
@@ -53,7 +52,6 @@ class Behavior:
     exit_reason: str = "Error"
     error_rate: float = 0.0
     latency_seconds: float = 0.0
-    memory: str = "120Mi"
     startup: tuple[str, ...] = ()
     last_words: tuple[str, ...] = ()
     error_line: str = ""

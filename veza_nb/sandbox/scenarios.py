@@ -27,9 +27,6 @@ class ScenarioError(ValueError):
     """A scenario is unknown, or its file is not what it should be; the message says which."""
 
 
-BadScenario = ScenarioError
-
-
 @dataclass(frozen=True, slots=True)
 class PastRelease:
     """A release in a service's history: its image, how long ago, its change cause."""

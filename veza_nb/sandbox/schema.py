@@ -58,12 +58,25 @@ class MapOf:
 
 @dataclass(slots=True, eq=False)
 class Struct:
-    """An object with known fields, in the wire's order."""
+    """An object with known fields, in the wire's order.
+
+    Attributes:
+        name: Such as "apps.v1.Deployment".
+        atomic: Whether it is owned as one.
+        fields: In the wire's order.
+        index: The fields by name.
+        positions: Places in the wire's order, by name.
+        shown: Names of the fields that the wire shows even when nothing is set.
+        kept: Names of the fields whose empty values are kept when they are set.
+    """
 
     name: str
     atomic: bool = False
     fields: list[Field] = field(default_factory=list)
     index: dict[str, Field] = field(default_factory=dict)
+    positions: dict[str, int] = field(default_factory=dict)
+    shown: tuple[str, ...] = ()
+    kept: frozenset[str] = frozenset()
 
     @property
     def go_name(self) -> str:
@@ -72,6 +85,7 @@ class Struct:
 
 
 Node = Scalar | ListOf | MapOf | Struct
+_NEVER_EMPTY = (Scalar("IntOrString"), Scalar("Quantity"), Scalar("any"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +100,18 @@ class Field:
     atomic: bool = False
     retain_keys: bool = False
     number: tuple[int, ...] = ()
+
+    @property
+    def shown(self) -> bool:
+        """Whether the wire shows the field even when it is not set."""
+        plain = isinstance(self.node, Struct) or self.node in (Scalar("Time"), Scalar("MicroTime"))
+        return not self.omit_empty or (plain and not self.pointer)
+
+    @property
+    def keeps_empty(self) -> bool:
+        """Whether an empty value is kept when it is set."""
+        whole = isinstance(self.node, Struct) or self.node in _NEVER_EMPTY
+        return not self.omit_empty or self.pointer or whole
 
 
 @functools.cache
@@ -103,6 +129,9 @@ def _types() -> dict[str, Struct]:
     for struct, lines in bodies:
         struct.fields = [_field(line, types) for line in lines]
         struct.index = {entry.name: entry for entry in struct.fields}
+        struct.positions = {entry.name: place for place, entry in enumerate(struct.fields)}
+        struct.kept = frozenset(entry.name for entry in struct.fields if entry.keeps_empty)
+        struct.shown = tuple(entry.name for entry in struct.fields if entry.shown)
     return types
 
 

@@ -63,7 +63,7 @@ class Writer:
             return self._apply(call)
         old = self._served(call)
         patched = patched_document(call, old, struct(call.resource.schema))
-        document = self._decode_patched(call, patched)
+        document = self._decode_patched(call, patched, old)
         check_names(call, document["metadata"])
         self._check_version(call, old, document["metadata"].get("resourceVersion", ""), put=False)
         return self.commit(call, old, document, _managed(patched)), 200
@@ -80,11 +80,11 @@ class Writer:
         if stored is None and call.target.subresource:
             raise call.not_found()
         if stored is None:
-            document = self._decode_patched(call, applied.config)
+            document = self._decode_patched(call, applied.config, None)
             check_names(call, document["metadata"])
             return self.insert(call, document, record), 201
         old = from_storage(resource, stored)
-        document = self._decode_patched(call, applied.merged(old))
+        document = self._decode_patched(call, applied.merged(old), old)
         check_names(call, document["metadata"])
         version = str(applied.config["metadata"].get("resourceVersion") or "")
         self._check_version(call, old, version, put=False)
@@ -143,10 +143,10 @@ class Writer:
         if version and version != old["metadata"]["resourceVersion"]:
             raise status.conflict(resource.plural, resource.group, call.target.name)
 
-    def _decode_patched(self, call: Call, patched: Json) -> Json:
+    def _decode_patched(self, call: Call, patched: Json, old: Json | None) -> Json:
         report = Report()
         try:
-            document = admission.decoded(call, patched, report)
+            document = admission.decoded(call, patched, report, old)
         except DecodeError as error:
             raise _bad_patch(call, patched, str(error)) from error
         if report.unknown and call.field_validation == "Strict":

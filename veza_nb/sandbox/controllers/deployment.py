@@ -55,13 +55,15 @@ class DeploymentController(Controller):
         )
         if self._note_pause(deployment):
             return
-        active = deployment["spec"].get("paused") or rollout.scaling_asked(deployment, owned)
-        if active:
-            self._resize(self._resolve(deployment, owned))
+        view = self._resolve(self._view(deployment, owned))
+        if view is None:
+            return
+        if deployment["spec"].get("paused") or rollout.scaling_asked(deployment, owned):
+            self._resize(view)
         elif rollout.is_rolling(deployment):
-            self._roll(self._resolve_or_create(deployment, owned))
+            self._roll(view if view.new is not None else self._create_new(view))
         else:
-            self._recreate(self._resolve(deployment, owned))
+            self._recreate(view)
 
     # -- the ways to go on ------------------------------------------------------------------
 
@@ -83,7 +85,7 @@ class DeploymentController(Controller):
     def _recreate(self, view: View) -> None:
         scales = [Scale(item, 0) for item in view.old if rollout.replicas_of(item) > 0]
         if not scales and not self._old_pods_left(view):
-            view = self._resolve_or_create(view.deployment, view.every)
+            view = view if view.new is not None else self._create_new(view)
             if view.new is None:
                 return
             total = rollout.replicas_of(view.deployment)
@@ -110,25 +112,24 @@ class DeploymentController(Controller):
 
     # -- revisions --------------------------------------------------------------------------
 
-    def _resolve(self, deployment: Json, owned: Sequence[Json]) -> View:
-        """Find the newest ReplicaSet and bring its number up to date; none is created."""
-        view = self._view(deployment, owned)
+    def _resolve(self, view: View) -> View | None:
+        """Bring the number of the newest ReplicaSet up to date; none is created.
+
+        None means that it was just renumbered, and that everything else waits for the next step.
+        """
         if view.new is None:
             return view
         annotations = view.new["metadata"].get("annotations", {})
         revision = revisions.next_revision(view.old)
-        wanted = revisions.new_annotations(deployment, annotations, revision)
-        ready_after = deployment["spec"].get("minReadySeconds", 0)
-        if wanted != annotations or ready_after != view.new["spec"].get("minReadySeconds", 0):
-            changed = copy.deepcopy(view.new)
-            changed["metadata"]["annotations"] = wanted
-            changed["spec"]["minReadySeconds"] = ready_after
-            return replace(view, new=self._write_replica_set(changed))
-        return self._note_found(view)
-
-    def _resolve_or_create(self, deployment: Json, owned: Sequence[Json]) -> View:
-        view = self._resolve(deployment, owned)
-        return view if view.new is not None else self._create_new(view)
+        wanted = revisions.new_annotations(view.deployment, annotations, revision)
+        ready_after = view.deployment["spec"].get("minReadySeconds", 0)
+        if wanted == annotations and ready_after == view.new["spec"].get("minReadySeconds", 0):
+            return self._note_found(view)
+        changed = copy.deepcopy(view.new)
+        changed["metadata"]["annotations"] = wanted
+        changed["spec"]["minReadySeconds"] = ready_after
+        self._write_replica_set(changed)
+        return None
 
     def _note_found(self, view: View) -> View:
         """Give the Deployment the number of the ReplicaSet that it stands at."""

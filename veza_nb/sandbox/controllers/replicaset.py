@@ -23,8 +23,10 @@ from veza_nb.sandbox.status import ApiError, Json
 _REACT_SECONDS = 0.002
 # Quicker than a Deployment takes its next step: pods that must go are on their way before pods
 # that replace them are made.
-_COUNT_SECONDS, _COUNT_SECONDS_PER_POD = 0.003, 100e-6
-# Changes of pods only have to be counted; the more pods, the more changes are counted at once.
+_COUNT_FIRST_SECONDS, _COUNT_SECONDS, _COUNT_SECONDS_PER_POD = 0.003, 0.010, 100e-6
+# As in recorded watches, the first pods of a new ReplicaSet are counted at once, and all other
+# changes later than a Deployment's next step, which therefore still sees the counts of before.
+# The more pods, the more changes are counted together.
 BURST = 50
 """Pods created or deleted in one go; the rest follows after others had their turn."""
 
@@ -191,8 +193,9 @@ class ReplicaSetController(Controller):
         if minimum and waiting:
             self.queue.add_after(key_of(item), minimum)
 
-    def _replica_set_changed(self, _old: Json | None, new: Json | None) -> None:
-        if new is not None:
+    def _replica_set_changed(self, old: Json | None, new: Json | None) -> None:
+        """A change of nothing but the status, by this controller itself, asks for nothing."""
+        if new is not None and (old is None or _generation(old) != _generation(new)):
             self.queue.add(key_of(new))
 
     def _pod_changed(self, old: Json | None, new: Json | None) -> None:
@@ -202,5 +205,17 @@ class ReplicaSetController(Controller):
                 continue
             key = (pod["metadata"]["namespace"], owner["name"])
             item = self._informers.replica_sets.get(*key)
-            size = item.get("status", {}).get("replicas", 0) if item is not None else 0
-            self.queue.add_after(key, _COUNT_SECONDS + size * _COUNT_SECONDS_PER_POD)
+            if item is not None:
+                self.queue.add_after(key, _count_after(item))
+
+
+def _count_after(item: Json) -> float:
+    """Seconds until a ReplicaSet's changed pods are counted."""
+    size = item.get("status", {}).get("replicas", 0)
+    first = _COUNT_FIRST_SECONDS if _generation(item) == 1 and not size else _COUNT_SECONDS
+    return float(first + size * _COUNT_SECONDS_PER_POD)
+
+
+def _generation(item: Json) -> int:
+    generation: int = item["metadata"].get("generation", 0)
+    return generation

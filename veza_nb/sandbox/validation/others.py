@@ -7,6 +7,7 @@ from typing import Any
 
 from ..status import Cause
 from .causes import Raw, bad, required, unsupported
+from .metadata import label_selector
 
 Json = dict[str, Any]
 
@@ -41,6 +42,7 @@ def lease(document: Json) -> Iterator[Cause]:
 def budget(document: Json) -> Iterator[Cause]:
     """Yield what is wrong with a PodDisruptionBudget."""
     spec = document["spec"]
+    yield from label_selector("spec.selector", spec.get("selector") or {})
     if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
         yield bad(
             "spec",

@@ -142,8 +142,7 @@ def job(document: Json) -> Iterator[Cause]:
     for name in ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds"):
         yield from not_negative(f"spec.{name}", spec.get(name))
     yield from template(spec["template"], "spec.template", ("OnFailure", "Never"))
-    if spec["template"]["spec"].get("restartPolicy") == "Always":
-        return
+    yield from label_selector("spec.selector", spec.get("selector") or {})
 
 
 def same_selector(old: Json, new: Json) -> Iterator[Cause]:

@@ -1,0 +1,95 @@
+"""What `rollback` and `drill` share: the main notebook without a person, and its last words."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from veza_nb.cli.options import catalog_of, login_name, records_root
+from veza_nb.clock import SystemClock
+from veza_nb.kernel.early import EarlyKernel
+from veza_nb.notebooks import notebook_path, typed_parameters
+from veza_nb.records import new_incident_id
+from veza_nb.runner import Finished, run
+from veza_nb.terminal import Terminal
+from veza_nb.vocabulary import Outcome
+
+NOTEBOOK = "10-rollback"
+
+
+def roll_back(
+    kernel: EarlyKernel,
+    service: str,
+    *,
+    catalog: str,
+    records: str,
+    incident: str = "",
+    extra: Mapping[str, str] | None = None,
+    **parameters: Any,
+) -> Finished:
+    """Run the main notebook.
+
+    Args:
+        kernel: already booting.
+        service: name in the catalogue.
+        catalog: path of the catalogue, "" for the usual one.
+        records: the records folder, "" for the usual one.
+        incident: id of the incident to continue, "" for a new one.
+        extra: further parameters as text, checked against the notebook.
+        parameters: further parameters with their types.
+
+    Raises:
+        UsageError: a name or a value is wrong; nothing was begun.
+    """
+    catalog_of(catalog).service(service)
+    notebook = notebook_path(NOTEBOOK)
+    more = typed_parameters(notebook, extra or {})
+    incident_id = incident or new_incident_id(service, SystemClock().now())
+    root = records_root(records)
+    given = {
+        **parameters,
+        "service": service,
+        "catalog": absolute(catalog),
+        "kubeconfig": absolute(parameters.get("kubeconfig", "")),
+        "operator": parameters.get("operator") or login_name(),
+        "incident_id": incident_id,
+        "records": str(root),
+        **more,
+    }
+    return run(
+        notebook,
+        given,
+        root=root,
+        incident_id=incident_id,
+        service=service,
+        kernel=kernel,
+        on_output=Terminal(),
+    )
+
+
+def report(finished: Finished) -> int:
+    """Print the last lines a person reads: how it ended, why, where the record is.
+
+    Returns:
+        The exit code that goes with it.
+    """
+    record = finished.record
+    good = record.outcome is Outcome.RECOVERED
+    click.secho(f"\n{record.service}: {record.outcome}", bold=True, fg="green" if good else "red")
+    if record.errors and not good:
+        last = record.errors[-1]
+        for line in (last["what"], last.get("state"), last.get("next_step")):
+            if line:
+                click.echo(f"  {line}", err=True)
+    for problem in finished.problems:
+        click.echo(f"  Not written: {problem}", err=True)
+    click.echo(f"  Record: {finished.folder}")
+    if not good:
+        click.echo(f"  Continue with: --incident {record.incident_id}")
+    return int(record.outcome.exit_code)
+
+
+def absolute(path: str) -> str:
+    """The kernel may run elsewhere: paths go to it whole."""
+    return str(Path(path).expanduser().absolute()) if path else ""
