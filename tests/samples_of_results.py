@@ -8,9 +8,9 @@ from veza_nb.cluster.client import Permission
 from veza_nb.detect import Detection
 from veza_nb.evidence import Evidence, Finding
 from veza_nb.findings import Diagnosis
+from veza_nb.glances import Glance
 from veza_nb.guards import Guard
 from veza_nb.objects import Deployment, ObjectMeta, Workload
-from veza_nb.glances import Glance
 from veza_nb.plans import Plan
 from veza_nb.podtemplates import Change
 from veza_nb.preflight import Preflight

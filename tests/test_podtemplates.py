@@ -22,10 +22,7 @@ KEYS = ["name", "env", "value", "image", "labels", "volumes", "x"]
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4)
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(KEYS), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
     max_leaves=8,
 )
 CONTAINERS = st.lists(

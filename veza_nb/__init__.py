@@ -8,8 +8,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from veza_nb.incident import Incident
     from veza_nb.glances import overview
+    from veza_nb.incident import Incident
 
 __version__ = "0.1.0"
 __all__ = ["Incident", "__version__", "overview"]

@@ -96,9 +96,10 @@ class Api:
         negotiate(call.request.headers.get("accept", ""))
         if target.subresource == "status" and target.verb not in ("get", "update", "patch"):
             raise status.method_not_allowed()
-        if target.verb in ("create", "update", "patch"):
-            change = getattr(self._writer, target.verb)
-            document, code = change(call)
+        writer = self._writer
+        changes = {"create": writer.create, "update": writer.update, "patch": writer.patch}
+        if target.verb in changes:
+            document, code = changes[target.verb](call)
             return self._reader.render_one(call, document, code, served=True)
         reads = {
             "get": self._reader.get,
