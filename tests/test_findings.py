@@ -308,7 +308,7 @@ def test_a_complete_release_that_answers_slowly_is_rolled_back() -> None:
 
     assert diagnosis.decision is ROLL_BACK
     assert named(diagnosis, "ProbeSlow").summary == (
-        "health: half within 2.50 s, 95 % within 2.50 s, at most 1 s expected."
+        "health: half within 2500 ms, 95 % within 2500 ms, at most 1000 ms expected."
     )
 
 

@@ -199,7 +199,7 @@ def _probe(probe: Probe, before: Probe | None) -> Iterator[Check]:
     if p95 is None:
         yield _gap(f"{name}-speed", speed, "no request was answered")
         return
-    line = f"95 % within {p95:.2f} s, at most {probe.max_seconds:g} s expected"
+    line = f"95 % within {p95 * 1000:.0f} ms, at most {probe.max_seconds * 1000:.0f} ms expected"
     yield _judged(f"{name}-speed", speed, p95 <= probe.max_seconds, line)
 
 

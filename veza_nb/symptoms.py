@@ -90,7 +90,8 @@ def probe_findings(scene: Scene, probes: Sequence[Probe]) -> Iterator[Finding]:
         if p50 is not None and p95 is not None and p95 > probe.max_seconds:
             severity = Severity.CRITICAL if p50 > probe.max_seconds else Severity.WARNING
             slow = (
-                f"half within {p50:.2f} s, 95 % within {p95:.2f} s, at most {probe.max_seconds:g} s"
+                f"half within {p50 * 1000:.0f} ms, 95 % within {p95 * 1000:.0f} ms, "
+                f"at most {probe.max_seconds * 1000:.0f} ms"
             )
             yield _of_probe(scene, probe, "ProbeSlow", severity, f"{slow} expected")
 

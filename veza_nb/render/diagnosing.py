@@ -61,14 +61,23 @@ def _counted(findings: Sequence[Finding]) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> Html:
-    return html(*(marked(f.severity, tag("b", f.reason), " ", prose(f.summary)) for f in findings))
+    return html(
+        *(marked(f.severity, tag("b", f.reason), " ", prose(_beside_reason(f))) for f in findings)
+    )
+
+
+def _beside_reason(finding: Finding) -> str:
+    """The summary as it stands beside its reason: said once."""
+    return finding.summary.removeprefix(f"{finding.reason} ")
 
 
 def _finding_lines(findings: Sequence[Finding], now: datetime) -> list[str]:
     lines: list[str] = []
     for finding in findings:
         mark = mark_of(finding.severity)
-        lines += wrapped(finding.summary, "    ", f"  {mark.symbol} {mark.word} {finding.reason}: ")
+        lines += wrapped(
+            _beside_reason(finding), "    ", f"  {mark.symbol} {mark.word} {finding.reason}: "
+        )
         for one in finding.evidence:
             seen = f" ({age(one.at, now)})" if one.at else ""
             lines += wrapped(f"{one.kind} {one.name}: {one.detail}{seen}", "        ", "      - ")
@@ -152,7 +161,7 @@ def _revision_row(one: Revision, result: History, now: datetime) -> Sequence[str
     return (
         html(str(one.number), before),
         html(badge(mark_of(one.standing)), chosen),
-        image_list(one.images),
+        image_list(_shown_images(one, result), one.images),
         created,
         span(one.in_service) if one.in_service is not None else NONE,
         f"{one.ready}/{one.replicas}",
@@ -160,15 +169,25 @@ def _revision_row(one: Revision, result: History, now: datetime) -> Sequence[str
     )
 
 
-def image_list(images: Mapping[str, str]) -> Html:
-    """Images one a line; a container's name only where there are several."""
-    several = len(images) > 1
+def image_list(shown: Mapping[str, str], whole: Mapping[str, str]) -> Html:
+    """Images one a line, the whole name behind each; the container's only where it needs one."""
+    several = len(shown) > 1
     return html(
         *(
-            tag("div", f"{name}: " if several else "", tag("code", image))
-            for name, image in images.items()
+            tag("div", f"{name}: " if several else "", tag("code", image, title=whole[name]))
+            for name, image in shown.items()
         )
     )
+
+
+def _shown_images(one: Revision, result: History) -> dict[str, str]:
+    """Without the registry where it is the same for all; where it differs it may be the cause."""
+    registries = {
+        image.rpartition("/")[0] for other in result.revisions for image in other.images.values()
+    }
+    if len(registries) > 1:
+        return dict(one.images)
+    return {name: image.rpartition("/")[2] for name, image in one.images.items()}
 
 
 def _revision_lines(result: History, now: datetime) -> list[str]:
@@ -184,7 +203,7 @@ def _revision_lines(result: History, now: datetime) -> list[str]:
                 age(one.created, now) if one.created else "-",
                 span(one.in_service) if one.in_service is not None else "-",
                 f"{one.ready}/{one.replicas}",
-                ", ".join(one.images.values()),
+                ", ".join(_shown_images(one, result).values()),
             )
         )
     lines = columns(rows, numbers=(0, 3, 4))
