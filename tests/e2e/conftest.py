@@ -206,7 +206,7 @@ def broken(application: Application) -> Application:
 
 def _images(training: TrainingCluster | None, given: pytest.Config) -> Images:
     if training is None:
-        names = ("good-image", "other-image", "bad-image")
+        names = ("good_image", "other_image", "bad_image")
         return Images(*(given.getoption(name) for name in names))
     base = f"registry.veza.example/{SERVICE}"
     return Images(f"{base}:v1.0.0", f"{base}:v1.1.0", f"{base}:v1.2.0-bad")

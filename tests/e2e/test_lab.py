@@ -17,7 +17,12 @@ from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, 
 from tests.e2e.conftest import VEZA_NB
 from veza_nb.sandbox.lifecycle import TrainingCluster
 
-pytestmark = [pytest.mark.browser, pytest.mark.powers, pytest.mark.timeout(180)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.powers,
+    pytest.mark.usefixtures("powers"),
+    pytest.mark.timeout(180),
+]
 
 NOTEBOOKS = Path(__file__).parent.parent.parent / "notebooks"
 SERVICE = "veza-backend-api"
