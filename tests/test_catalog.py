@@ -58,6 +58,12 @@ def test_unknown_service_is_refused_with_those_that_exist() -> None:
         ("extends: veza\n\nverify:\n  soak_seconds: long\n", 4, "expected `float`"),
         ("extends: veza\nservices:\n  veza-frontend:\n    url: ftp://x\n", 4, "not http"),
         ("services:\n  a: {}\nnamespce: x\n", 3, "unknown key 'namespce'"),
+        ("extends: veza\nverify: {soak_seconds: -1}\n", 2, "expected `float` >= 0"),
+        ("extends: veza\nverify:\n  soak_seconds: .nan\n", 3, "expected `float`"),
+        ("extends: veza\nverify:\n  samples: 0\n", 3, "expected `int` >= 3"),
+        ("services:\n  a:\n    endpoints: [{path: nope}]\n", 3, "matching regex"),
+        ("services:\n  a:\n    endpoints: [{path: /, status: 9}]\n", 3, "expected `int` >= 100"),
+        ("a: &a [*a]\n", 1, "refers to itself"),
     ],
 )
 def test_broken_file_is_refused_with_its_line(

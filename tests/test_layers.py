@@ -1,7 +1,13 @@
 """Who may import what, beyond the order of layers that import-linter keeps."""
 
+import ast
+import re
+from pathlib import Path
+
 import grimp
 import pytest
+
+import veza_nb
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +49,39 @@ def test_the_training_cluster_knows_nothing_of_the_kit(graph: grimp.ImportGraph)
     assert known - inside == set()
 
 
-def test_the_pure_middle_has_no_clock_and_no_input_or_output(graph: grimp.ImportGraph) -> None:
-    pure = ("revisions", "rollout", "findings", "plans", "checks", "guards", "podtemplates")
-    edge = {"time", "random", "os", "pathlib", "socket", "subprocess", "threading", "open"}
+PURE = (
+    *("approvals", "checks", "plans", "guards", "managers", "findings", "symptoms"),
+    *("podsymptoms", "lateness", "scene", "evidence", "rollout", "revisions", "troubles"),
+    *("replicasets", "podtemplates"),
+)
+EDGE = frozenset(
+    {"time", "random", "secrets", "os", "pathlib", "socket", "subprocess", "threading"}
+)
+IMPURE_CALLS = re.compile(r"open|input|print|((date|datetime)\.)+(now|utcnow|today)|time\..*")
 
-    for room in pure:
-        assert graph.find_modules_directly_imported_by(f"veza_nb.{room}") & edge == set(), room
+
+@pytest.mark.parametrize("room", PURE)
+def test_the_pure_middle_has_no_clock_and_no_input_or_output(
+    graph: grimp.ImportGraph, room: str
+) -> None:
+    imported = graph.find_modules_directly_imported_by(f"veza_nb.{room}")
+    source = (Path(veza_nb.__file__).parent / f"{room}.py").read_text()
+
+    assert imported & EDGE == set()
+    assert impure_calls(source) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["open('x')", "x = datetime.now(UTC)", "datetime.datetime.utcnow()", "time.monotonic()",
+     "[date.today() for _ in y]", "print(1)"],
+)  # fmt: skip
+def test_a_clock_or_a_file_in_the_middle_would_be_found(source: str) -> None:
+    assert impure_calls(source)
+
+
+def impure_calls(source: str) -> list[str]:
+    """The calls that read a clock or touch the outside, as they are written."""
+    calls = (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call))
+    names = (ast.unparse(call.func) for call in calls)
+    return [name for name in names if IMPURE_CALLS.fullmatch(name)]

@@ -65,6 +65,10 @@ PLANTED = {
     "option with sign": (f"server --db-password={SECRET} --port=1", SECRET),
     "option in a list": (f"['server', '--api-key', '{SECRET}', '--port']", SECRET),
     "option with quotes": ("login --password 'two words 1' --user veza", "two words"),
+    "option in a yaml list": (f"args:\n- --db-password\n- {SECRET}\n- --port", SECRET),
+    "option in a quoted yaml list": (f"- '--token'\n- '{SECRET}'", SECRET),
+    "option in a diff": (f"-    - --api-key\n-    - {SECRET}", SECRET),
+    "option in a json list": (f'[\n  "-password",\n  "{SECRET}",\n  "-v"\n]', SECRET),
     "curl user": (f"curl -u veza:{SECRET} https://api.veza.example", SECRET),
     "mysql": (f"mysql -uroot -p{SECRET} veza", SECRET),
     "env before a command": (f"PGPASSWORD={SECRET} psql -h db", SECRET),
@@ -119,6 +123,10 @@ HARMLESS = [
     "bearer authentication is configured",
     "kind: SecretList",
     '"Syncing" secret="veza-production/db-creds"',
+    "- --max-tokens\n- four hundred",
+    "- --password\n- --verbose",
+    "  --password\n      The password of the user.",
+    "  - --token\nimage: registry.veza.example/api:v1.2.3",
     "--token-auth-file=/etc/tokens.csv --service-account-key-file=/etc/sa.pub",
 ]
 
@@ -268,6 +276,31 @@ def test_data_is_masked_by_key_by_named_value_and_by_shape() -> None:
     assert expected == clean
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (["--db-password", SECRET, "--port", "1"], ["--db-password", MASK, "--port", "1"]),
+        (["-token", SECRET], ["-token", MASK]),
+        (["server", "--api-key", "correct horse"], ["server", "--api-key", MASK]),
+        (["--password", "--verbose", "yes"], ["--password", "--verbose", "yes"]),
+        (["--password", "$(DB_PASSWORD)"], ["--password", "$(DB_PASSWORD)"]),
+        (["--password", {"a": 1}, "plain"], ["--password", {"a": 1}, "plain"]),
+        (["--password"], ["--password"]),
+        (["--port", "5432", "password", "plain"], ["--port", "5432", "password", "plain"]),
+        (["-e", f"DB_PASSWORD={SECRET}"], ["-e", f"DB_PASSWORD={MASK}"]),
+        ([f"--db-password={SECRET}", "x"], [f"--db-password={MASK}", "x"]),
+        (["sh", "-c", f"serve --token {SECRET}"], ["sh", "-c", f"serve --token {MASK}"]),
+    ],
+)
+def test_the_element_after_a_secret_option_is_its_value(
+    given: list[object], expected: list[object]
+) -> None:
+    redactor = Redactor()
+
+    assert expected == redactor.data({"args": given})["args"]
+    assert redactor.counts.total() == json.dumps(expected).count(MASK)
+
+
 def test_a_secret_object_keeps_its_keys_only() -> None:
     secret = {"kind": "Secret", "data": {"dsn": CODED, "empty": ""}, "type": "Opaque"}
 
@@ -303,6 +336,7 @@ pieces = st.sampled_from(
             "-----BEGIN PRIVATE KEY-----",
             KEY_BODY,
             "--token ",
+            "- --token\n- ",
             "&",
             MASK,
             "kind: Secret\n",

@@ -4,7 +4,8 @@ import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import yaml
 
 from veza_nb import errors
-from veza_nb.clock import ManualClock
+from veza_nb.clock import ManualClock, SystemClock
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.kubeconfig import load_access
 
@@ -21,21 +22,29 @@ Answer = tuple[int, dict[str, str], bytes]
 
 @contextmanager
 def server(answers: Callable[[str, int], Answer]) -> Iterator[tuple[str, list[str]]]:
-    """A real HTTP server that answers as told; the list fills with what was asked."""
+    """A real HTTP server that answers as told; the list fills with what was asked.
+
+    `answers` is given a request such as "GET /version" and its number, from 1.
+    """
     asked: list[str] = []
+    counting = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(f"{self.command} {self.path}")
+            request = f"{self.command} {self.path}"
+            with counting:
+                asked.append(request)
+                number = len(asked)
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            code, headers, body = answers(self.command, len(asked))
-            self.send_response(code)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            code, headers, body = answers(request, number)
+            self.send_response_only(code)
+            own = {"Date": self.date_time_string(), "Content-Length": str(len(body))}
+            for name, value in {**own, **headers}.items():
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
-        do_POST = do_PATCH = do_GET  # noqa: N815 - the base class's spelling
+        do_POST = do_PUT = do_PATCH = do_GET  # noqa: N815 - the base class's spelling
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -119,7 +128,7 @@ def test_a_read_that_works_at_the_second_try_is_a_success(tmp_path: Path) -> Non
 
 
 def test_retry_after_is_honoured_within_reason(tmp_path: Path) -> None:
-    def answers(_: str, number: int) -> Answer:
+    def answers(request: str, number: int) -> Answer:
         code, _, body = status(429, "too many")
         return code, {"Retry-After": "3" if number == 1 else "3600"}, body
 
@@ -155,6 +164,67 @@ def test_a_hanging_server_is_given_up_at_the_deadline(tmp_path: Path) -> None:
         cluster, _ = cluster_at(tmp_path, url, timeout=0.2)
         with pytest.raises(errors.UnreachableError, match="did not answer within"):
             cluster.deployment("x")
+
+
+@contextmanager
+def dripping() -> Iterator[str]:
+    """A server whose answers begin at once and never end, a byte at a time."""
+    stopping = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", "1000000")
+            self.end_headers()
+            with suppress(OSError):
+                while not stopping.wait(0.01):
+                    self.wfile.write(b" ")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        stopping.set()
+        running.shutdown()
+        thread.join()
+
+
+def test_an_answer_that_drips_is_given_up_at_the_deadline(tmp_path: Path) -> None:
+    with dripping() as url:
+        access = load_access(kubeconfig(tmp_path, url))
+        cluster = Cluster(access, namespace="n", clock=SystemClock(), timeout=0.2)
+        with pytest.raises(errors.UnreachableError, match="did not answer within"):
+            cluster.deployment("x")
+
+
+def test_an_answer_that_breaks_off_is_named_after_further_tries(tmp_path: Path) -> None:
+    with server(lambda *_: (200, {"Content-Length": "100"}, b"{}")) as (url, asked):
+        cluster, _ = cluster_at(tmp_path, url)
+        with pytest.raises(errors.UnreachableError, match="broke"):
+            cluster.deployment("x")
+
+    assert 3 == len(asked)
+
+
+@pytest.mark.parametrize(
+    ("date", "known"),
+    [("Thu, 01 Jan 2026 12:00:00 GMT", True), ("Thu, 01 Jan 2026 12:00:00 -0000", True),
+     ("", False), ("yesterday", False)],
+)  # fmt: skip
+def test_the_servers_time_is_known_from_its_answers(tmp_path: Path, date: str, known: bool) -> None:
+    with server(lambda *_: (200, {"Date": date}, b"{}")) as (url, _):
+        cluster, clock = cluster_at(tmp_path, url)
+        before = cluster.transport.server_now()
+        cluster.transport.read("/version")
+        clock.sleep(60)
+        now = cluster.transport.server_now()
+
+    expected = datetime(2026, 1, 1, 12, 1, 0, 500_000, tzinfo=UTC)
+    assert before is None
+    assert (expected if known else None) == now
 
 
 def test_a_closed_port_is_named(tmp_path: Path) -> None:

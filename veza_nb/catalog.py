@@ -8,7 +8,7 @@ refused with the file's line: a typo in an expectation must not pass as "no expe
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import yaml
@@ -31,9 +31,9 @@ class Endpoint(_Section, frozen=True):
         max_seconds: a slower answer does not count as good.
     """
 
-    path: str
-    status: int = 200
-    max_seconds: float = 1.0
+    path: Annotated[str, msgspec.Meta(pattern="^/")]
+    status: Annotated[int, msgspec.Meta(ge=100, le=599)] = 200
+    max_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 1.0
 
 
 class Service(_Section, frozen=True):
@@ -75,12 +75,12 @@ class Verify(_Section, frozen=True):
         probe_seconds: deadline of one probe.
     """
 
-    look_seconds: float = 20.0
-    rollout_seconds: float = 300.0
-    soak_seconds: float = 30.0
-    interval_seconds: float = 1.0
-    samples: int = 5
-    probe_seconds: float = 3.0
+    look_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 20.0
+    rollout_seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 300.0
+    soak_seconds: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 30.0
+    interval_seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 1.0
+    samples: Annotated[int, msgspec.Meta(ge=3, le=100)] = 5
+    probe_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 3.0
 
 
 class Catalog(_Section, frozen=True, kw_only=True):
@@ -119,7 +119,16 @@ def load_catalog(path: str | Path | None = None) -> Catalog:
     Raises:
         CatalogError: the file cannot be read or is wrong; the message has file and line.
     """
-    document = _Document.read(Path(path) if path else BUILT_IN)
+    try:
+        return _load(Path(path) if path else BUILT_IN)
+    except RecursionError as error:
+        raise CatalogError(
+            f"{path}:1: this file refers to itself, or is nested too deeply.", next_step=_MEND
+        ) from error
+
+
+def _load(path: Path) -> Catalog:
+    document = _Document.read(path)
     data = document.data
     if data.pop("extends", None) is not None:
         data = _merged(_Document.read(BUILT_IN).data, data)

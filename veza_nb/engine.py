@@ -4,10 +4,10 @@ papermill's own local writer is neither; its registry of handlers lets a path of
 scheme go through the incident's folder instead.
 """
 
-import contextlib
 import json
 import queue
 import threading
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import Any, ClassVar, Self
 
@@ -16,7 +16,7 @@ from papermill.engines import NBClientEngine, papermill_engines
 from papermill.iorw import papermill_io
 from papermill.log import logger
 
-from veza_nb.errors import VezaError
+from veza_nb.errors import InterruptedRunError
 from veza_nb.records import Folder
 from veza_nb.redact import redact_notebook
 
@@ -24,17 +24,29 @@ ENGINE = "veza-nb"
 SCHEME = "veza-record://"
 
 
-def register(folder: Folder) -> str:
-    """Make papermill use this engine and this folder; returns the prefix of output paths."""
+def register(folder: Folder) -> "RecordHandler":
+    """Make papermill use this engine, and this folder for all paths that begin with `SCHEME`."""
+    handler = RecordHandler(folder)
     papermill_engines.register(ENGINE, LiveEngine)
-    papermill_io.register(SCHEME, RecordHandler(folder))
-    return SCHEME
+    papermill_io.register(SCHEME, handler)
+    return handler
 
 
 class LiveClient(PapermillNotebookClient):  # type: ignore[misc]  # untyped base
-    """Executes the cells and passes every output on as it comes."""
+    """Executes the cells, unless a person wants a stop, and passes outputs on as they come."""
 
     on_output: Any = None
+    stopped: Callable[[], bool]
+
+    def execute_cell(self, cell: Any, cell_index: int, **options: Any) -> Any:
+        """Execute one cell.
+
+        Raises:
+            InterruptedRunError: a person stopped the run before this cell began.
+        """
+        if self.stopped():
+            raise InterruptedRunError("Stopped between two cells.")
+        return super().execute_cell(cell, cell_index, **options)
 
     def process_message(self, msg: Any, cell: Any, cell_index: int) -> Any:
         """Take a message of the kernel; outputs go to `on_output` too."""
@@ -44,8 +56,15 @@ class LiveClient(PapermillNotebookClient):  # type: ignore[misc]  # untyped base
         if msg["msg_type"] == "stream":
             text = content["text"]
         if isinstance(text, str) and self.on_output is not None:
-            self.on_output(text, (content.get("transient") or {}).get("display_id"))
+            self._pass_on(text, (content.get("transient") or {}).get("display_id"))
         return output
+
+    def _pass_on(self, text: str, display_id: str | None) -> None:
+        try:
+            self.on_output(text, display_id)
+        except OSError:
+            # A terminal that is gone, a closed pipe: no reason to end an undo half-way.
+            self.on_output = None
 
 
 class LiveEngine(NBClientEngine):  # type: ignore[misc]  # untyped base
@@ -53,7 +72,7 @@ class LiveEngine(NBClientEngine):  # type: ignore[misc]  # untyped base
 
     @classmethod
     def execute_managed_notebook(cls, nb_man: Any, kernel_name: str, **options: Any) -> None:
-        """Execute the notebook; takes `km` and `on_output` besides papermill's options."""
+        """Execute the notebook; takes `km`, `on_output` and `stopped` besides papermill's."""
         client = LiveClient(
             nb_man,
             km=options["km"],
@@ -63,6 +82,7 @@ class LiveEngine(NBClientEngine):  # type: ignore[misc]  # untyped base
             log=logger,
         )
         client.on_output = options["on_output"]
+        client.stopped = options["stopped"]
         with Saver(nb_man) as saver:
             nb_man.save = saver.save
             client.execute()
@@ -99,16 +119,22 @@ class Saver:
             while text is not None and not self._newest.empty():
                 text = self._newest.get()
             if text is not None:
-                with contextlib.suppress(VezaError, OSError):  # said when the run is finished
-                    papermill_io.write(text, self._manager.output_path)
+                papermill_io.write(text, self._manager.output_path)
 
 
 class RecordHandler:
-    """Writes notebooks into an incident's folder."""
+    """Writes notebooks into an incident's folder.
+
+    A notebook that cannot be saved is no reason to stop: the undo matters more.
+
+    Attributes:
+        problem: why the newest state could not be written, "" where it was.
+    """
 
     extensions: ClassVar[tuple[str, ...]] = (".ipynb",)
 
     def __init__(self, folder: Folder) -> None:
+        self.problem = ""
         self._folder = folder
 
     def read(self, path: str) -> str:
@@ -120,9 +146,14 @@ class RecordHandler:
         return sorted(one.name for one in self._folder.path.iterdir())
 
     def write(self, text: str, path: str) -> None:
-        """Redact and write, whole or not at all."""
-        clean = redact_notebook(json.loads(text), self._folder.redactor.fresh())
-        self._folder.write_text(_name(path), json.dumps(clean, indent=1, ensure_ascii=False))
+        """Redact and write, whole or not at all; what goes wrong is kept in `problem`."""
+        try:
+            clean = redact_notebook(json.loads(text), self._folder.redactor.fresh())
+            self._folder.write_text(_name(path), json.dumps(clean, indent=1, ensure_ascii=False))
+        except Exception as error:  # whatever it is, it is said when the run is finished
+            self.problem = self.problem or f"{_name(path)}: {error}"
+        else:
+            self.problem = ""
 
     def pretty_path(self, path: str) -> str:
         """How papermill names it in its log."""

@@ -4,9 +4,10 @@
     ├── UsageError               exit 2   wrong parameter, option or order of cells
     │   ├── CatalogError                  the services file is broken (file, line)
     │   ├── KubeconfigError               no kubeconfig, broken, or no such context
-    │   ├── NotFoundError                 service, namespace, workload or revision is not there
+    │   ├── NotFoundError                 service, namespace or workload is not there
     │   └── RecordFolderError             the records folder cannot be used
     ├── RefusedError             exit 3   a guard, a lock or a missing approval; nothing changed
+    │   ├── ApprovalPendingError          a person is being asked; nothing goes on before
     │   ├── ForbiddenError                the cluster denies a verb on a resource
     │   ├── UnauthorizedError             token expired or unknown
     │   ├── ConflictError                 the object changed since the plan
@@ -87,7 +88,7 @@ class KubeconfigError(UsageError):
 
 
 class NotFoundError(UsageError):
-    """A service, namespace, workload or revision that is not there."""
+    """A service, namespace or workload that is not there."""
 
 
 class RecordFolderError(UsageError):
@@ -98,6 +99,10 @@ class RefusedError(VezaError):
     """A guard, a lock or a missing approval stopped the run before any change."""
 
     outcome = Outcome.REFUSED
+
+
+class ApprovalPendingError(RefusedError):
+    """A person is being asked for approval: not a failure, but nothing goes on before it."""
 
 
 class ForbiddenError(RefusedError):
@@ -117,7 +122,13 @@ class InvalidError(RefusedError):
 
 
 class UnreachableError(VezaError):
-    """No connection, TLS failure, or no answer before the deadline."""
+    """No connection, TLS failure, or no answer before the deadline.
+
+    Attributes:
+        sent: whether the request may have reached the server.
+    """
+
+    sent = True
 
 
 class ServerError(VezaError):

@@ -15,24 +15,26 @@ from pathlib import Path
 import msgspec
 
 from veza_nb import __version__, display, render
+from veza_nb.accounts import Cluster as Where
 from veza_nb.approvals import Approval, how_to_approve, read_confirmation
+from veza_nb.attempts import newest
 from veza_nb.catalog import Service, Verify, load_catalog
 from veza_nb.checks import Baseline, Verification
 from veza_nb.cluster import Cluster
 from veza_nb.detect import Detection, detect_settled
 from veza_nb.errors import (
-    InconclusiveError,
+    ApprovalPendingError,
     InterruptedRunError,
-    NotRecoveredError,
     RefusedError,
     UsageError,
     VezaError,
 )
 from veza_nb.history import history
 from veza_nb.locks import Lock
-from veza_nb.logbook import Logbook
+from veza_nb.logbook import Logbook, identity_of
+from veza_nb.outcomes import complaint, left_to_do, outcome_of
 from veza_nb.plans import Plan, Refusal
-from veza_nb.podtemplates import template_digest
+from veza_nb.podtemplates import same_template
 from veza_nb.preflight import Preflight, preflight
 from veza_nb.prepare import prepare
 from veza_nb.records import Record, new_incident_id
@@ -40,9 +42,7 @@ from veza_nb.report import postmortem
 from veza_nb.rollout import RolloutState
 from veza_nb.undo import UndoKind, UndoResult, follow, send
 from veza_nb.verify import verify
-from veza_nb.vocabulary import JournalEvent, Level, Outcome, Step, Verdict
-
-REVERT = "Revert the commit or manifest of the bad release: the next apply would bring it back."
+from veza_nb.vocabulary import JournalEvent, Outcome, Step, Verdict
 
 
 class Incident:
@@ -136,6 +136,7 @@ class Incident:
             operator=who,
             reason=reason,
             started_at=cluster.clock.now(),
+            cluster=Where(context=cluster.context, server=cluster.server),
         )
         root = Path(records or os.environ.get("VEZA_RECORDS", "") or "records").expanduser()
         incident = cls(
@@ -160,12 +161,13 @@ class Incident:
                 show=lambda one: view.show(render.diagnosis(one.diagnosis, now=one.at)),
             )
             self._detection = seen
-            first = self.logbook.sent() is None
             facts = {"detected_at": seen.at, "diagnosis": seen.diagnosis, "baseline": seen.baseline}
-            if first:
+            if self._first:
                 self.logbook.folder.write_evidence("workload-before.json", seen.workload)
             self.logbook.done(
-                Step.DETECT, {"decision": seen.diagnosis.decision}, **(facts if first else {})
+                Step.DETECT,
+                {"decision": seen.diagnosis.decision},
+                **(facts if self._first else {}),
             )
 
     def history(self) -> None:
@@ -173,7 +175,8 @@ class Incident:
         with self._during(Step.HISTORY):
             found = history(self.cluster, self.service)
             number = found.recommended.number if found.recommended else None
-            self.logbook.done(Step.HISTORY, {"recommended": number}, history=found)
+            facts = {"history": found} if self._first else {}
+            self.logbook.done(Step.HISTORY, {"recommended": number}, **facts)
             display.show(render.history(found, now=self.cluster.clock.now()))
 
     def plan(self, *, to_revision: int = 0) -> Plan:
@@ -186,6 +189,7 @@ class Incident:
             RefusedError: there is nothing to go back to.
         """
         with self._during(Step.PLAN):
+            self._plan = self._verification = None
             if to_revision < 0:
                 raise UsageError(
                     f"There is no revision {to_revision}.",
@@ -197,7 +201,9 @@ class Incident:
                 display.show(render.refusal(made))
                 raise RefusedError(made.what, next_step=made.next_step)
             self._plan = made
-            self.logbook.done(Step.PLAN, {"plan": made.id, "to": made.to_revision}, plan=made)
+            # What was sent stays in the record; a no-op after it tells nothing new.
+            facts = {} if made.noop and not self._first else {"plan": made, "refusal": None}
+            self.logbook.done(Step.PLAN, {"plan": made.id, "to": made.to_revision}, **facts)
             display.show(render.plan(made))
             return made
 
@@ -213,12 +219,12 @@ class Incident:
             RefusedError: a guard blocks the plan, or it is not approved.
         """
         with self._during(Step.APPROVE):
+            self._refuse_stale(plan)
             if plan.noop:
                 display.show(render.message("Nothing to approve: the target is already live."))
                 return
-            if plan.blockers:
-                raise _blocked(plan)
-            if self._approved(plan):
+            _refuse_blocked(plan)
+            if self.logbook.approves(plan):
                 display.show(render.message("This plan is already approved."))
                 return
             if not confirm and display.person_present():
@@ -232,14 +238,19 @@ class Incident:
             plan: from `plan()`, approved.
 
         Raises:
-            RefusedError: not approved, locked by somebody else, or changed since the plan.
+            RefusedError: not approved, blocked, locked by somebody else, or changed since.
         """
         with self._during(Step.UNDO):
-            if not plan.noop and not self._approved(plan):
-                raise RefusedError("This plan is not approved.", next_step=how_to_approve(plan))
-            self._lock.acquire()
+            self._refuse_stale(plan)
+            self._verification = None
+            if not plan.noop:
+                _refuse_blocked(plan)
+                if not self.logbook.approves(plan):
+                    raise RefusedError("This plan is not approved.", next_step=how_to_approve(plan))
+                self._lock.acquire()
             result = send(self.cluster, plan, self.logbook.journal)
-            self.logbook.update(mutated_at=self._mutated_at(result))
+            mutated_at = self._mutated_at(result)
+            self.logbook.update(outcome=Outcome.OPEN, exit_code=None, mutated_at=mutated_at)
             state = self._follow(plan, result)
             self.logbook.update(undo={"result": result, "rollout": state})
 
@@ -263,7 +274,7 @@ class Incident:
                 Step.VERIFY,
                 {"verdict": verification.verdict},
                 verification=verification,
-                recovered_at=now if recovered else None,
+                recovered_at=(self.logbook.record.recovered_at or now) if recovered else None,
             )
             view.show(render.verification(verification))
 
@@ -275,27 +286,28 @@ class Incident:
             InconclusiveError: acted, and it cannot be told.
         """
         with self._during(Step.CLOSE):
-            outcome = self._outcome()
-            self.logbook.journal.append(Step.CLOSE, JournalEvent.DONE, {"outcome": outcome})
-            self.logbook.close(outcome, self.cluster.clock.now(), left_to_do=self._left_to_do())
-            self._lock.release()
-            text = postmortem(self.logbook.record, self.logbook.journal.lines)
-            folder = self.logbook.folder
-            folder.write_text("postmortem.md", text)
-            folder.seal()
-            display.show(render.closing(self.logbook.record, str(folder.path)))
-        if outcome is Outcome.NOT_RECOVERED:
-            raise NotRecoveredError(
-                f"{self.service_name} has not recovered.",
-                state=self.logbook.state,
-                next_step="See the failed checks above; `veza-nb plan` shows where else to go.",
-            )
-        if outcome is Outcome.INCONCLUSIVE:
-            raise InconclusiveError(
-                f"It cannot be told whether {self.service_name} has recovered.",
-                state=self.logbook.state,
-                next_step="Check by hand what the checklist marks inconclusive.",
-            )
+            try:
+                outcome = self._finish()
+            finally:
+                self._lock.release()
+        wrong = complaint(outcome, self.service_name, self.logbook.state)
+        if wrong is not None:
+            raise wrong
+
+    def _finish(self) -> Outcome:
+        logbook = self.logbook
+        verdict = self._verification.verdict if self._verification else None
+        still_live = verdict is not Verdict.PASS or self._still_live()
+        outcome = outcome_of(verdict, changed=logbook.changed, still_live=still_live)
+        logbook.journal.append(Step.CLOSE, JournalEvent.DONE, {"outcome": outcome})
+        todo = left_to_do(self._plan, changed=logbook.changed)
+        logbook.close(outcome, self.cluster.clock.now(), left_to_do=todo)
+        logbook.folder.write_text(
+            "postmortem.md", postmortem(logbook.record, logbook.journal.lines)
+        )
+        logbook.folder.seal()
+        display.show(render.closing(logbook.record, str(logbook.folder.path)))
+        return outcome
 
     def _open(self) -> None:
         with self._during(Step.OPEN):
@@ -306,11 +318,9 @@ class Incident:
             self.logbook.done(
                 Step.OPEN,
                 {"user": seen.user, "version": seen.version, "kit": __version__},
-                cluster={
-                    "context": self.cluster.context,
-                    "server": self.cluster.server,
-                    "version": seen.version,
-                },
+                cluster=Where(
+                    context=self.cluster.context, server=self.cluster.server, version=seen.version
+                ),
                 preflight=seen.lines,
             )
             display.show(render.opening(self.logbook.record, seen, resumed=self.logbook.resumed))
@@ -320,7 +330,6 @@ class Incident:
         if self._preflight is not None and self._preflight.denied:
             # Rights may have been granted since; without this a person had to begin again.
             self._preflight = preflight(self.cluster, self.service)
-        sent = self.logbook.sent() or {}
         return prepare(
             self.cluster,
             self.service,
@@ -330,14 +339,20 @@ class Incident:
             reason=self.logbook.record.reason,
             operator=self._operator,
             to_revision=to_revision,
-            pinned=str(sent.get("digest", "")),
+            earlier=None if to_revision else newest(self.logbook.attempts),
             denied=self._preflight.denied if self._preflight else (),
         )
 
-    def _approved(self, plan: Plan) -> bool:
-        """Whether this target is approved in this incident, perhaps by an earlier run."""
-        approval = self.logbook.approval()
-        return approval is not None and approval.get("digest") == template_digest(plan.template)
+    @property
+    def _first(self) -> bool:
+        """Whether nothing was sent yet: what is seen now is what it was before the undo."""
+        return not self.logbook.attempts
+
+    def _refuse_stale(self, plan: Plan) -> None:
+        if plan is not self._plan:
+            raise UsageError(
+                "This is not the newest plan.", next_step="Run the cell 'plan' again, then go on."
+            )
 
     def _take(self, plan: Plan, confirm: str) -> str:
         now = self.cluster.clock.now()
@@ -348,20 +363,14 @@ class Incident:
         return f"Approved by {read.approver} ({read.method})."
 
     def _write_approval(self, plan: Plan, approval: Approval) -> None:
-        data = {
-            "plan": plan.id,
-            "approver": approval.approver,
-            "method": approval.method,
-            "digest": template_digest(plan.template),
-        }
+        said = {"plan": plan.id, "approver": approval.approver, "method": approval.method}
+        data = {**said, **identity_of(plan)}
         self.logbook.journal.append(Step.APPROVE, JournalEvent.APPROVAL, data)
         self.logbook.update(approval=approval, approved_at=approval.at)
 
     def _ask(self, plan: Plan) -> None:
         """Show the box to type into, and stop here: the next cell runs once it is approved."""
-        from IPython.display import display as show_widget  # noqa: PLC0415 - only with a person
-
-        from veza_nb.widgets.approval import approval_widget  # noqa: PLC0415 - only with a person
+        from veza_nb.widgets.approval import show_approval  # noqa: PLC0415 - only with a person
 
         def submit(typed: str) -> str:
             try:
@@ -369,8 +378,8 @@ class Incident:
             except VezaError as error:
                 return str(error)
 
-        show_widget(approval_widget(plan.service, submit))  # type: ignore[no-untyped-call]
-        raise RefusedError(
+        show_approval(plan.service, submit)
+        raise ApprovalPendingError(
             "Waiting for your approval.",
             next_step="Type the service's name above, press Approve, then run the next cell.",
         )
@@ -386,29 +395,23 @@ class Incident:
 
     def _mutated_at(self, result: UndoResult) -> object:
         if result.kind is UndoKind.NOOP:
-            return None
+            return self.logbook.record.mutated_at
         return self.logbook.record.mutated_at or self.cluster.clock.now()
 
     def _baseline(self) -> Baseline:
         """From before the undo, also where an earlier run of this incident took it."""
-        if self.logbook.sent() is not None and self.logbook.record.baseline is not None:
+        if not self._first and self.logbook.record.baseline is not None:
             return msgspec.convert(self.logbook.record.baseline, Baseline)
         return self._need_detection().baseline
 
-    def _outcome(self) -> Outcome:
-        if self._verification is None:
-            return Outcome.INCONCLUSIVE if self.logbook.changed is not False else Outcome.REFUSED
-        return {
-            Verdict.PASS: Outcome.RECOVERED,
-            Verdict.FAIL: Outcome.NOT_RECOVERED,
-            Verdict.INCONCLUSIVE: Outcome.INCONCLUSIVE,
-        }[self._verification.verdict]
-
-    def _left_to_do(self) -> tuple[str, ...]:
-        if not self.logbook.changed or self._plan is None:
-            return ()
-        warnings = (guard for guard in self._plan.guards if guard.level is Level.WARN)
-        return (REVERT, *(f"{one.summary} {one.remedy}".strip() for one in warnings))
+    def _still_live(self) -> bool:
+        """Whether what was verified is still what runs: a verdict is about one template."""
+        plan = self._need_plan()
+        try:
+            live = self.cluster.deployment(plan.workload)
+        except VezaError:
+            return True  # not asked is not denied: the verdict was about the moment it was made
+        return live.metadata.uid == plan.uid and same_template(live.spec.template, plan.template)
 
     def _need_detection(self) -> Detection:
         if self._detection is None:
@@ -425,10 +428,14 @@ class Incident:
         """Write down whatever ends a step, then let it through."""
         try:
             yield
+        except ApprovalPendingError:
+            raise
         except VezaError as error:
+            self._lock.release()  # taken again by the next undo; nobody waits for it meanwhile
             self.logbook.failed(step, error)
             raise
         except KeyboardInterrupt as error:
+            self._lock.release()
             stopped = InterruptedRunError(
                 f"Stopped during {step}.",
                 state=self.logbook.state,
@@ -439,10 +446,10 @@ class Incident:
             raise stopped from error
 
 
-def _blocked(plan: Plan) -> RefusedError:
-    first, *more = plan.blockers
-    what = "; ".join(guard.summary.rstrip(".") for guard in (first, *more))
-    return RefusedError(f"This plan is blocked: {what}.", next_step=first.remedy)
+def _refuse_blocked(plan: Plan) -> None:
+    if plan.blockers:
+        what = "; ".join(guard.summary.rstrip(".") for guard in plan.blockers)
+        raise RefusedError(f"This plan is blocked: {what}.", next_step=plan.blockers[0].remedy)
 
 
 def _first(cell: str) -> UsageError:

@@ -2,22 +2,56 @@
 
 kubectl's undo knows no lock, and two undos at once both succeed. The Lease names holder,
 incident and reason, so that whoever is refused knows whom to call.
+
+All times in it are the API server's, as far as it tells them: an operator's machine whose
+clock is wrong neither takes a lock that is alive nor leaves one that looks dead.
 """
 
+import os
+import re
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 
+import msgspec
+
+from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.leases import Lease, LeaseSpec, create_lease, read_lease, replace_lease
-from veza_nb.errors import ConflictError, RefusedError, VezaError
+from veza_nb.errors import ConflictError, NotFoundError, RefusedError, VezaError
 
 DURATION = 60
 """Seconds without a sign of life after which a lock may be taken over."""
+LOOK_EVERY = 5.0
+"""Seconds between two looks for a sign of life, where the server does not tell the time."""
+DOUBT = timedelta(seconds=2)
+"""How far two machines may be apart about the server's time: its answers tell whole seconds."""
 INCIDENT = "veza.dev/incident"
 REASON = "veza.dev/reason"
+_PROCESS = re.compile(r"@(?P<host>[^@]+) \(pid (?P<pid>[0-9]{1,9})\)$")
+
+
+LONGEST = 3600
+"""Seconds after which a lock is not renewed any more, and so opens."""
+
+
+def lease_name(workload: str) -> str:
+    """The name of a workload's Lease."""
+    return f"veza-nb-{workload}"
+
+
+@dataclass(slots=True, eq=False)
+class _Hold:
+    """A lock while it is held: its Lease as last seen, and what keeps that alive."""
+
+    lease: Lease
+    lost: bool = False
+    writing: threading.Lock = field(default_factory=threading.Lock)
+    stop: threading.Event = field(default_factory=threading.Event)
+    renewer: threading.Thread | None = None
 
 
 @dataclass(slots=True)
@@ -27,9 +61,11 @@ class Lock:
     Args:
         cluster: where.
         workload: the Deployment's name.
-        holder: operator and host.
-        incident: a run of the same incident gets the lock back at once.
+        holder: operator and host, as "kim@host"; the process is added.
+        incident: a run of the same incident gets the lock back at once when the process that
+            held it on this host has ended.
         reason: shown to whoever is refused.
+        duration: seconds without a sign of life after which it may be taken over.
     """
 
     cluster: Cluster
@@ -37,88 +73,174 @@ class Lock:
     holder: str
     incident: str
     reason: str
-    _lease: Lease | None = None
-    _stop: threading.Event = field(default_factory=threading.Event)
-    _renewer: threading.Thread | None = None
+    duration: int = DURATION
+    _hold: _Hold | None = field(default=None, init=False)
 
     @property
     def name(self) -> str:
         """The Lease's name."""
-        return f"veza-nb-{self.workload}"
+        return lease_name(self.workload)
 
     @property
     def held(self) -> bool:
-        """True between `acquire` and `release`."""
-        return self._lease is not None
+        """True between `acquire` and `release`, unless it was seen to be lost."""
+        return self._hold is not None and not self._hold.lost
 
     def acquire(self) -> None:
-        """Take the lock and keep it renewed.
+        """Take the lock and keep it renewed; where it is held, `confirm` it.
 
         Raises:
             RefusedError: somebody else holds it; names who, since when, and why.
         """
         if self.held:
+            self.confirm()
             return
-        present = read_lease(self.cluster, self.name)
-        if present is not None and self._taken(present):
+        present = self._read()
+        if present is not None and not self._free(present):
             raise self._refusal(present)
         try:
-            self._lease = self._write(present)
+            lease = self._take(present)
         except ConflictError as error:
-            raise self._refusal(read_lease(self.cluster, self.name)) from error
-        self._renewer = threading.Thread(target=self._renew, name="lock-renewer", daemon=True)
-        self._renewer.start()
+            raise self._refusal(self._read()) from error
+        self._hold = hold = _Hold(lease)
+        hold.renewer = threading.Thread(
+            target=self._keep, args=(hold,), name="lock-renewer", daemon=True
+        )
+        hold.renewer.start()
+
+    def confirm(self) -> None:
+        """Make sure that the lock is still ours and stays so for at least half its duration.
+
+        Raises:
+            RefusedError: it is not; names who has it now, since when, and why.
+        """
+        hold = self._hold
+        present = self._read()
+        if hold is None or present is None or not self._ours(present):
+            self._mark_lost(hold)
+            raise self._refusal(present)
+        left = self._left(present)
+        if left is None or left < timedelta(seconds=self.duration / 2):
+            self._rewrite(hold, self._renewed)
+            if hold.lost:
+                raise self._refusal(self._read())
 
     def release(self) -> None:
         """Give the lock back; a failure is left to the Lease's expiry."""
-        self._stop.set()
-        if self._renewer is not None:
-            self._renewer.join(timeout=2.0)
-        lease, self._lease = self._lease, None
-        if lease is not None:
+        hold, self._hold = self._hold, None
+        if hold is None:
+            return
+        hold.stop.set()
+        if hold.renewer is not None:
+            hold.renewer.join(timeout=2.0)
+        if not hold.lost:
             with suppress(VezaError):
-                replace_lease(self.cluster, lease, LeaseSpec(lease_duration_seconds=1), {})
+                self._rewrite(hold, _given_back)
 
-    def _taken(self, lease: Lease) -> bool:
-        spec = lease.spec
-        if not spec.holder_identity or self._mine(lease):
-            return False
-        seen = spec.renew_time or spec.acquire_time
-        if seen is None:
-            return False
-        return seen + timedelta(seconds=spec.lease_duration_seconds) > self.cluster.clock.now()
+    @property
+    def _identity(self) -> str:
+        return f"{self.holder} (pid {os.getpid()})"
 
-    def _mine(self, lease: Lease) -> bool:
+    def _now(self) -> datetime:
+        return self.cluster.transport.server_now() or self.cluster.clock.now()
+
+    def _read(self) -> Lease | None:
+        return read_lease(self.cluster, self.name)
+
+    def _ours(self, lease: Lease) -> bool:
+        return lease.spec.holder_identity == self._identity and self._same_incident(lease)
+
+    def _same_incident(self, lease: Lease) -> bool:
         return lease.metadata.annotations.get(INCIDENT) == self.incident
 
-    def _write(self, present: Lease | None) -> Lease:
-        now = self.cluster.clock.now()
+    def _free(self, lease: Lease) -> bool:
+        return not lease.spec.holder_identity or self._left_behind(lease) or self._silent(lease)
+
+    def _left_behind(self, lease: Lease) -> bool:
+        """True where a run of this incident on this host ended without giving it back."""
+        found = _PROCESS.search(lease.spec.holder_identity)
+        if found is None or not self._same_incident(lease):
+            return False
+        return found["host"] == socket.gethostname() and _ended(int(found["pid"]))
+
+    def _silent(self, lease: Lease) -> bool:
+        """True where it has expired, by a clock that can be trusted."""
+        left = self._left(lease)
+        if left is not None and left > -DOUBT:
+            return False
+        return self.cluster.transport.server_now() is not None or self._stays(lease)
+
+    def _left(self, lease: Lease) -> timedelta | None:
+        return None if lease.expiry is None else lease.expiry - self._now()
+
+    def _stays(self, lease: Lease) -> bool:
+        """Watch it for its whole duration: whoever is alive renews it meanwhile."""
+        seconds = lease.spec.lease_duration_seconds or self.duration
+        deadline = Deadline.after(self.cluster.clock, seconds)
+        while not deadline.passed:
+            self.cluster.clock.sleep(min(LOOK_EVERY, deadline.left))
+            present = self._read()
+            if present is None or _version(present) != _version(lease):
+                return False
+        return True
+
+    def _take(self, present: Lease | None) -> Lease:
+        now = self._now()
         spec = LeaseSpec(
-            holder_identity=self.holder,
-            lease_duration_seconds=DURATION,
+            holder_identity=self._identity,
+            lease_duration_seconds=self.duration,
             acquire_time=now,
             renew_time=now,
             lease_transitions=0 if present is None else present.spec.lease_transitions + 1,
         )
         if present is None:
-            return create_lease(self.cluster, self.name, spec, self._annotations())
-        return replace_lease(self.cluster, present, spec, self._annotations())
+            return create_lease(self.cluster, self.name, spec, self._notes)
+        return replace_lease(self.cluster, present, spec, self._notes)
 
-    def _annotations(self) -> Mapping[str, str]:
+    @property
+    def _notes(self) -> Mapping[str, str]:
         return {INCIDENT: self.incident, REASON: self.reason}
 
-    def _renew(self) -> None:
-        while not self._stop.wait(DURATION / 3):
-            lease = self._lease
-            if lease is None:
+    def _keep(self, hold: _Hold) -> None:
+        # A notebook that was left open must not lock everybody out for ever.
+        for _ in range(LONGEST * 3 // self.duration):
+            if hold.stop.wait(self.duration / 3):
                 return
             with suppress(VezaError):  # tried again at the next turn, three per duration
-                self._lease = _renewed(self.cluster, lease, self._annotations)
+                self._rewrite(hold, self._renewed)
+
+    def _renewed(self, spec: LeaseSpec) -> LeaseSpec:
+        return msgspec.structs.replace(spec, renew_time=self._now())
+
+    def _rewrite(self, hold: _Hold, change: Callable[[LeaseSpec], LeaseSpec]) -> None:
+        """Replace our Lease; where it is not as last seen, find out whether it is ours still.
+
+        A renewal whose answer was lost leaves us with an old version of our own Lease.
+        """
+        with hold.writing:
+            try:
+                hold.lease = self._replaced(hold.lease, change)
+            except (ConflictError, NotFoundError):
+                present = self._read()
+                if present is None or not self._ours(present):
+                    self._mark_lost(hold)
+                else:
+                    hold.lease = self._replaced(present, change)
+
+    def _replaced(self, lease: Lease, change: Callable[[LeaseSpec], LeaseSpec]) -> Lease:
+        spec = change(lease.spec)
+        return replace_lease(self.cluster, lease, spec, self._notes if spec.holder_identity else {})
+
+    def _mark_lost(self, hold: _Hold | None) -> None:
+        if hold is not None:
+            hold.lost = True
+            hold.stop.set()
 
     def _refusal(self, lease: Lease | None) -> RefusedError:
-        if lease is None:
+        if lease is None or not lease.spec.holder_identity:
             return RefusedError(
-                f"The lock on {self.workload} changed hands.", next_step="Try again."
+                f"The lock on {self.workload} is not ours (any more), and nobody else's.",
+                next_step="Run the step again.",
             )
         spec, notes = lease.spec, lease.metadata.annotations
         since = f"{spec.acquire_time:%H:%M:%S} UTC" if spec.acquire_time else "an unknown time"
@@ -126,17 +248,31 @@ class Lock:
         return RefusedError(
             f"{spec.holder_identity} has been working on {self.workload} since {since} "
             f"(incident {notes.get(INCIDENT, 'unknown')}: {why}).",
-            next_step=f"Talk to them; without a sign of life it opens after {DURATION} s.",
+            next_step=(
+                f"Talk to them; without a sign of life it opens after {self.duration} s. Only if "
+                "you are sure that nobody works on it: "
+                f"kubectl -n {self.cluster.namespace} delete lease {self.name}"
+            ),
             data={"holder": spec.holder_identity, "incident": notes.get(INCIDENT, "")},
         )
 
 
-def _renewed(cluster: Cluster, lease: Lease, annotations: Callable[[], Mapping[str, str]]) -> Lease:
-    spec = LeaseSpec(
-        holder_identity=lease.spec.holder_identity,
-        lease_duration_seconds=lease.spec.lease_duration_seconds,
-        acquire_time=lease.spec.acquire_time,
-        renew_time=cluster.clock.now(),
-        lease_transitions=lease.spec.lease_transitions,
-    )
-    return replace_lease(cluster, lease, spec, annotations())
+def _given_back(spec: LeaseSpec) -> LeaseSpec:
+    return LeaseSpec(lease_duration_seconds=1, lease_transitions=spec.lease_transitions)
+
+
+def _version(lease: Lease) -> tuple[str, str]:
+    return lease.metadata.uid, lease.metadata.resource_version
+
+
+def _ended(pid: int) -> bool:
+    """True where no such process runs on this host, or it is this one."""
+    if pid == os.getpid():
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False  # it is somebody else's
+    return False

@@ -9,17 +9,20 @@ import socket
 from datetime import datetime
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from veza_nb import __version__
+from veza_nb.attempts import Attempt, changed, read_attempts
 from veza_nb.clock import Clock
-from veza_nb.errors import NOTHING_CHANGED, VezaError
+from veza_nb.errors import NOTHING_CHANGED, UsageError, VezaError
 from veza_nb.journal import Journal, Line
+from veza_nb.plans import Plan
+from veza_nb.podtemplates import template_digest
 from veza_nb.records import Folder, Record, actions_from, open_folder
 from veza_nb.vocabulary import JournalEvent, Outcome, Step
 
 EFFECT_UNKNOWN = "It is not known whether the undo took effect."
-CHANGED = "The undo has been sent and is in effect; nothing else was changed."
+CHANGED = "The undo was sent and took effect; this run changed nothing else."
 
 
 class Logbook:
@@ -54,6 +57,12 @@ class Logbook:
         journal = folder.open_journal(actor=first.operator, clock=clock)
         # Without a journal nothing has begun: a record there is only a headless run's placeholder.
         present = folder.read_record() if journal.lines else None
+        if present is not None:
+            try:
+                _refuse_another(present, first)
+            except VezaError:
+                journal.close()
+                raise
         logbook = cls(folder, journal, present or first, resumed=present is not None)
         logbook.update(
             outcome=Outcome.OPEN,
@@ -76,7 +85,7 @@ class Logbook:
     def done(self, step: Step, data: dict[str, object], **facts: object) -> Line:
         """A step ended well: a journal line, then its facts in the record."""
         line = self.journal.append(step, JournalEvent.DONE, data)
-        self.update(**facts)
+        self.update(outcome=Outcome.OPEN, exit_code=None, **facts)
         return line
 
     def failed(self, step: Step, error: VezaError) -> None:
@@ -99,19 +108,14 @@ class Logbook:
         return self.journal.lines[-1].at if self.journal.lines else ""
 
     @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """The undos of this incident, with what became of them."""
+        return read_attempts(self.journal.lines)
+
+    @property
     def changed(self) -> bool | None:
         """Whether this incident changed the cluster; None where that is not known."""
-        unknown = False
-        for line in self.journal.lines:
-            if line.step != Step.UNDO:
-                continue
-            if line.event == JournalEvent.DONE and line.data.get("kind") in {"done", "found done"}:
-                return True
-            if line.event == JournalEvent.INTENT:
-                unknown = True
-            elif line.event == JournalEvent.FAILED and line.data.get("effect") == "none":
-                unknown = False
-        return None if unknown else False
+        return changed(self.attempts)
 
     @property
     def state(self) -> str:
@@ -119,15 +123,10 @@ class Logbook:
         states = {True: CHANGED, False: NOTHING_CHANGED, None: EFFECT_UNKNOWN}
         return states[self.changed]
 
-    def sent(self) -> dict[str, Any] | None:
-        """What an earlier run of this incident sent or began to send, or None."""
-        line = self.journal.last(Step.UNDO, JournalEvent.INTENT)
-        return line.data if line else None
-
-    def approval(self) -> dict[str, Any] | None:
-        """The newest approval, or None."""
+    def approves(self, plan: Plan) -> bool:
+        """Whether exactly this change was approved: same Deployment, generation and target."""
         line = self.journal.last(Step.APPROVE, JournalEvent.APPROVAL)
-        return line.data if line else None
+        return line is not None and identity_of(plan).items() <= line.data.items()
 
     def close(self, outcome: Outcome, at: datetime, **facts: object) -> None:
         """Write down how it ended."""
@@ -138,6 +137,27 @@ class Logbook:
         said = error.outcome
         vague = said in {Outcome.ERROR, Outcome.REFUSED, Outcome.USAGE}
         return Outcome.INCONCLUSIVE if acted and vague else said
+
+
+def identity_of(plan: Plan) -> dict[str, object]:
+    """What an approval is bound to: another diff has another generation."""
+    digest = template_digest(plan.template)
+    return {"uid": plan.uid, "generation": plan.generation, "digest": digest}
+
+
+def _refuse_another(present: Record, first: Record) -> None:
+    """An incident's id belongs to one workload of one cluster."""
+    for what, before, now in (
+        ("service", present.service, first.service),
+        ("namespace", present.namespace, first.namespace),
+        ("Deployment", present.workload, first.workload),
+        ("cluster", present.cluster.server, first.cluster.server),
+    ):
+        if before and now and before != now:
+            raise UsageError(
+                f"The incident {present.incident_id} is about {what} {before!r}, not {now!r}.",
+                next_step="Begin a new incident: leave the incident's id empty.",
+            )
 
 
 def _versions() -> dict[str, str]:

@@ -103,7 +103,8 @@ def make_plan(
     incident: str,
     reason: str,
     operator: str,
-    to_revision: int | None,
+    to_revision: int = 0,
+    pinned: int = 0,
     denied: Sequence[str] = (),
 ) -> Plan | Refusal:
     """The plan to go back, or why there is none.
@@ -116,10 +117,13 @@ def make_plan(
         incident: id of the incident.
         reason: why, in the operator's words; may be empty.
         operator: who does it.
-        to_revision: a revision's number; None or 0 for the recommended one.
+        to_revision: the number that the operator named; 0 for the recommended one.
+        pinned: number of the revision that this incident has sent already; it is the target
+            then, but nobody named it.
         denied: permissions that are missing, e.g. "patch deployments".
     """
-    target = find_revision(history, to_revision) if to_revision else history.recommended
+    number = to_revision or pinned
+    target = find_revision(history, number) if number else history.recommended
     if target is None:
         return _refusal(workload, history, to_revision)
     deployment = workload.deployment
@@ -127,7 +131,7 @@ def make_plan(
     case = Case(deployment, target, diagnosis, named=bool(to_revision), denied=denied)
     cause = _change_cause(target, operator=operator, incident=incident, reason=reason)
     return Plan(
-        id=_plan_id(deployment, target, to_revision or 0),
+        id=_plan_id(deployment, target, to_revision),
         incident=incident,
         service=service,
         namespace=metadata.namespace,

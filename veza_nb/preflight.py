@@ -6,7 +6,7 @@ from veza_nb.catalog import Service
 from veza_nb.cluster import Cluster, Permission
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError, NotFoundError
-from veza_nb.prepare import NEEDED
+from veza_nb.prepare import NEEDED, needed
 from veza_nb.words import listing
 
 
@@ -27,7 +27,8 @@ class Preflight:
     @property
     def lines(self) -> tuple[dict[str, object], ...]:
         """One entry per right, for the record."""
-        return tuple({"right": str(one), "allowed": one not in self.denied} for one in NEEDED)
+        denied = {str(one) for one in self.denied}
+        return tuple({"right": str(one), "allowed": str(one) not in denied} for one in NEEDED)
 
 
 def preflight(cluster: Cluster, service: Service) -> Preflight:
@@ -39,7 +40,7 @@ def preflight(cluster: Cluster, service: Service) -> Preflight:
     version, user, denied, _ = concurrently(
         cluster.version,
         cluster.whoami,
-        lambda: cluster.denied(NEEDED),
+        lambda: cluster.denied(needed(service.workload)),
         lambda: _refuse_missing(cluster, service),
     )
     return Preflight(user=user, version=version, denied=denied)

@@ -83,8 +83,9 @@ def open_folder(root: Path, incident_id: str, *, redactor: Redactor | None = Non
         path.chmod(0o700)
         (path / EVIDENCE).mkdir(mode=0o700, exist_ok=True)
         # Better to learn now than in the middle of an undo that nothing can be written.
-        _write_atomically(path / ".writable", b"")
-        (path / ".writable").unlink()
+        trial = path / f".writable-{os.getpid()}"
+        _write_atomically(trial, b"")
+        trial.unlink(missing_ok=True)
     except OSError as error:
         raise RecordFolderError(
             f"{path}: the records folder cannot be used: {error.strerror or error}.",

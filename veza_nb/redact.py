@@ -49,6 +49,12 @@ _YAML_ENTRY = re.compile(
 )
 _JSON_ENTRY = re.compile(r"(?P<key>\\?\"[\w.-]+\\?\":\s*\\?\")(?P<secret>[^\"\\]+)")
 
+# An option that stands alone: its value is the next element of the list, or the next line.
+_FLAG = re.compile(r"--?(?P<name>[A-Za-z][\w.-]*)")
+_ITEM = re.compile(
+    r"(?P<mark>[\s+-]*?(?:- |(?=[\"'])))(?P<quote>[\"']?)(?P<secret>\S.*?)(?P=quote),?\s*"
+)
+
 # In these objects one field names what another holds: env entries, changes of a template.
 _NAMING = ("name", "key", "where")
 _HOLDING = frozenset({"value", "before", "after", "old", "new", "default"})
@@ -94,8 +100,17 @@ class Redactor:
         if isinstance(value, Mapping):
             return self._mapping(value)
         if isinstance(value, list | tuple):
-            return [self.data(inner) for inner in value]
+            return self._list(value)
         return value
+
+    def _list(self, value: Iterable[Any]) -> list[Any]:
+        """Elements one by one, but what follows `--db-password` is its value."""
+        result, after_flag = [], False
+        for inner in value:
+            whole = after_flag and isinstance(inner, str) and not _FLAG.fullmatch(inner)
+            result.append(self._masked(inner, "option") if whole else self.data(inner))
+            after_flag = isinstance(inner, str) and _is_secret_flag(inner)
+        return result
 
     def _mapping(self, value: Mapping[str, Any]) -> dict[str, Any]:
         named = any(is_secret_name(str(value[n])) for n in _NAMING if isinstance(value.get(n), str))
@@ -138,7 +153,19 @@ class Redactor:
                 env = _ENV_NAME.match(lines[index])
                 if env and is_secret_name(env[1]):
                     lines[index + 1] = self._env_value(lines[index + 1])
+            if "-" in low and index + 1 < len(lines):
+                lines[index + 1] = self._next_item(lines[index], lines[index + 1])
         return "\n".join(lines)
+
+    def _next_item(self, line: str, following: str) -> str:
+        """Mask what follows `- --db-password` in a list of YAML or JSON with an item a line."""
+        flag, value = _ITEM.fullmatch(line), _ITEM.fullmatch(following)
+        if flag is None or value is None or not _is_secret_flag(flag["secret"]):
+            return following
+        if value["mark"] != flag["mark"] or _FLAG.fullmatch(value["secret"]):
+            return following
+        start, end = value.span("secret")
+        return f"{following[:start]}{self._masked(value['secret'], 'option')}{following[end:]}"
 
     def _apply(self, rule: Rule, line: str) -> str:
         parts, done, position = [], 0, 0
@@ -212,6 +239,11 @@ class Redactor:
             start = body.start("body") if "body" in body.re.groupindex else body.start()
             return line[:start] + self._count("private-key") if first else ""
         return line if first and _PEM_HEADER.match(line) else None
+
+
+def _is_secret_flag(text: str) -> bool:
+    flag = _FLAG.fullmatch(text)
+    return flag is not None and is_secret_name(flag["name"])
 
 
 def _spellings(known: Iterable[str]) -> tuple[str, ...]:

@@ -5,16 +5,20 @@ incident every second counts.
 """
 
 import contextlib
-import signal
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from veza_nb.errors import RecordError, VezaError
+from veza_nb import errors
+from veza_nb.attempts import changed, read_attempts
+from veza_nb.errors import NOTHING_CHANGED, InterruptedRunError, RecordError, VezaError
 from veza_nb.fastimport import quicken
+from veza_nb.journal import read_journal
 from veza_nb.kernel.early import EarlyKernel
+from veza_nb.kernel.interrupts import Interrupts
+from veza_nb.logbook import CHANGED, EFFECT_UNKNOWN
 from veza_nb.records import Folder, Record, open_folder
 from veza_nb.vocabulary import Outcome
 
@@ -26,6 +30,9 @@ START_SECONDS = 60
 OnOutput = Callable[[str, str | None], None]
 """Takes the plain text of an output as it comes, and its display id where it may be replaced."""
 
+_GO_ON = "Continue the incident: it never repeats a change."
+_STATES = {True: CHANGED, False: NOTHING_CHANGED, None: EFFECT_UNKNOWN}
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -34,12 +41,31 @@ class Finished:
     Attributes:
         record: as written.
         folder: the incident's folder.
-        problems: what could not be written (page, sums), one sentence each.
+        problems: what could not be written (notebook, page, sums), one sentence each.
     """
 
     record: Record
     folder: Path
     problems: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _End:
+    """How the execution ended, for the record of a run that could not say it itself.
+
+    Attributes:
+        name: the error's type, "" where no cell failed.
+        what: happened, one sentence.
+        next_step: one sentence.
+        outcome: that goes with it.
+        unsaved: why the executed notebook is not in the folder, "" where it is.
+    """
+
+    name: str = ""
+    what: str = "The run ended before its last cell."
+    next_step: str = ""
+    outcome: Outcome = Outcome.ERROR
+    unsaved: str = ""
 
 
 def run(
@@ -65,38 +91,21 @@ def run(
 
     Raises:
         RecordFolderError: nothing can be written there; the notebook was not started.
+        RecordError: the same, of an incident that is there already.
     """
-    folder = open_folder(root, incident_id)
-    if folder.read_record() is None:
-        folder.write_record(Record(incident_id=incident_id, service=service))
-    with _interrupts_reach(kernel):
-        error = _execute(notebook, parameters, folder, kernel, on_output)
-    return _finish(folder, error)
+    with Interrupts(kernel) as interrupts, _quiet():
+        folder = open_folder(root, incident_id)
+        _begin(folder, Record(incident_id=incident_id, service=service, changed=False))
+        end = _execute(
+            notebook, parameters, folder, kernel, on_output=on_output, stopped=interrupts.seen
+        )
+        return _finish(folder, end)
 
 
-@contextlib.contextmanager
-def _interrupts_reach(kernel: EarlyKernel) -> Iterator[None]:
-    """Ctrl-C and SIGTERM interrupt the cell, which then ends in a known state.
-
-    The second one ends this process at once.
-    """
-    seen = 0
-
-    def pass_on(number: int, _: FrameType | None) -> None:
-        nonlocal seen
-        seen += 1
-        if seen > 1:
-            signal.signal(number, signal.SIG_DFL)
-            signal.raise_signal(number)
-        else:
-            kernel.process.send_signal(signal.SIGINT)
-
-    before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _begin(folder: Folder, first: Record) -> None:
+    """A record whose outcome is open: an earlier run's must not pass for this one's."""
+    record = folder.read_record() or first
+    folder.write_record(record.but(outcome=Outcome.OPEN, exit_code=None))
 
 
 def _execute(
@@ -104,9 +113,28 @@ def _execute(
     parameters: Mapping[str, Any],
     folder: Folder,
     kernel: EarlyKernel,
-    on_output: OnOutput,
-) -> Exception | None:
-    """Run it; the error of a failed cell is a result here, not an end."""
+    **options: Any,
+) -> _End:
+    """Run it; whatever goes wrong is a result here: the record is still to be finished."""
+    end = _End()
+    try:
+        _through_papermill(notebook, parameters, folder, kernel, end, **options)
+    except Exception as error:  # vendors' errors of every kind end here
+        _explain(end, error, kernel)
+    if options["stopped"]():
+        stopped = InterruptedRunError("Stopped by Ctrl-C or SIGTERM.", next_step=_GO_ON)
+        _explain(end, stopped, kernel)
+    return end
+
+
+def _through_papermill(
+    notebook: Path,
+    parameters: Mapping[str, Any],
+    folder: Folder,
+    kernel: EarlyKernel,
+    end: _End,
+    **options: Any,
+) -> None:
     from jupyter_core.utils import run_sync  # noqa: PLC0415 - lazy with the next
 
     from veza_nb.kernel.manager import AdoptingManager  # noqa: PLC0415 - lazy, 0.1 s
@@ -116,71 +144,102 @@ def _execute(
     run_sync(manager.start_kernel)()
     quicken()
     from papermill import execute_notebook  # noqa: PLC0415 - lazy, while the kernel boots
-    from papermill.exceptions import PapermillException  # noqa: PLC0415 - lazy with the above
 
-    from veza_nb.engine import ENGINE, register  # noqa: PLC0415 - needs papermill
+    from veza_nb.engine import ENGINE, SCHEME, register  # noqa: PLC0415 - needs papermill
 
-    output = register(folder)
+    handler = register(folder)
     try:
         execute_notebook(
             str(notebook),
-            output + NOTEBOOK,
+            SCHEME + NOTEBOOK,
             parameters=dict(parameters),
             engine_name=ENGINE,
             kernel_name="python3",
             progress_bar=False,
             start_timeout=START_SECONDS,
             km=manager,
-            on_output=on_output,
+            **options,
         )
-    except (PapermillException, RuntimeError, OSError, VezaError) as error:
-        return error
-    return None
+    finally:
+        end.unsaved = handler.problem
 
 
-def _finish(folder: Folder, error: Exception | None) -> Finished:
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nobody reads the vendors' logs here: what they complain of ends in the record."""
+    handler = logging.NullHandler()
+    logging.getLogger().addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def _explain(end: _End, error: Exception, kernel: EarlyKernel) -> None:
+    """Put the error into the terms of this kit."""
+    # Of a failed cell papermill tells name, text, and the lines that the notebook shows.
+    end.name = str(getattr(error, "ename", type(error).__name__))
+    text = str(getattr(error, "evalue", error))
+    ours = getattr(errors, end.name, None)
+    if isinstance(error, VezaError):
+        end.what, end.next_step, end.outcome = error.what, error.next_step, error.outcome
+    elif isinstance(ours, type) and issubclass(ours, VezaError):
+        shown: tuple[str, ...] = (*getattr(error, "traceback", ()), text, "", "")
+        end.what, end.outcome = shown[0].removeprefix(f"{end.name}: "), ours.outcome
+        end.next_step = shown[2]
+    elif end.name == "DeadKernelError":
+        end.what, end.next_step = kernel.obituary() or text, _GO_ON
+    else:
+        end.what, end.next_step = f"{end.name}: {text}", f"See {PAGE} in the record. {_GO_ON}"
+
+
+def _finish(folder: Folder, end: _End) -> Finished:
     """Page and sums; and an outcome where the notebook could not write one any more."""
     record = folder.read_record()
     if record is None:
         raise RecordError(f"{folder.path}: the record is gone.")
-    if record.outcome is Outcome.OPEN:
-        record = folder.write_record(record.but(**_cut_off(record, error)))
-    problems = [text for text in (_attempt(_write_page, folder), _attempt(_seal, folder)) if text]
-    return Finished(record=record, folder=folder.path, problems=tuple(problems))
+    problems = [end.unsaved]
+    if record.outcome is Outcome.OPEN or (end.name and record.outcome is Outcome.RECOVERED):
+        record = _cut_off(record, end, folder)
+        problems.append(_attempt("record.json", lambda: folder.write_record(record)))
+    problems += [
+        _attempt(PAGE, lambda: _write_page(folder)),
+        _attempt("SHA256SUMS", folder.seal),
+    ]
+    return Finished(record, folder.path, tuple(text for text in problems if text))
 
 
-def _cut_off(record: Record, error: Exception | None) -> dict[str, Any]:
-    """What becomes of a record whose run ended without saying how."""
-    if error is None:
-        outcome = Outcome.INTERRUPTED
-    else:
-        outcome = Outcome.INCONCLUSIVE if record.changed is not False else Outcome.ERROR
-    name = getattr(error, "ename", type(error).__name__)
-    what = getattr(error, "evalue", str(error)) if error else "The run ended before its last cell."
-    entry = {"step": "run", "error": name, "what": what, "state": "", "next_step": ""}
-    return {
-        "outcome": outcome,
-        "exit_code": int(outcome.exit_code),
-        "errors": (*record.errors, entry),
+def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
+    """What becomes of a record whose run ended without saying how: the journal says what it did."""
+    effect = changed(read_attempts(read_journal(folder.journal_path).lines))
+    acted = effect is not False and end.outcome is Outcome.ERROR
+    outcome = Outcome.INCONCLUSIVE if acted else end.outcome
+    entry = {
+        "step": "run",
+        "error": end.name,
+        "what": end.what,
+        "state": _STATES[effect],
+        "next_step": end.next_step,
     }
+    return record.but(
+        outcome=outcome,
+        exit_code=int(outcome.exit_code),
+        changed=effect,
+        errors=(*record.errors, entry),
+    )
 
 
 def _write_page(folder: Folder) -> None:
     from veza_nb.export import notebook_to_html  # noqa: PLC0415 - lazy, 0.5 s
 
     source = folder.path / NOTEBOOK
-    if source.exists():
-        folder.write_text(PAGE, notebook_to_html(source))
+    folder.write_text(PAGE, notebook_to_html(source))
 
 
-def _seal(folder: Folder) -> None:
-    folder.seal()
-
-
-def _attempt(step: Callable[[Folder], None], folder: Folder) -> str:
+def _attempt(name: str, step: Callable[[], object]) -> str:
     """What a failed attempt says: the rollback itself must not suffer from it."""
     try:
-        step(folder)
-    except (VezaError, OSError, ValueError) as error:
-        return f"{step.__name__.strip('_')}: {error}"
+        step()
+    except Exception as error:  # of whatever kind, the next file is still to be written
+        return f"{name}: {error}"
     return ""

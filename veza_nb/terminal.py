@@ -1,6 +1,7 @@
 """A run on a terminal: blocks of text, and one place that is rewritten while it changes."""
 
 import sys
+from contextlib import suppress
 from typing import TextIO
 
 
@@ -19,7 +20,14 @@ class Terminal:
         self._last_text = ""
 
     def __call__(self, text: str, display_id: str | None = None) -> None:
-        """Print one output; `display_id` marks those that may replace one another."""
+        """Print one output; `display_id` marks those that may replace one another.
+
+        A reader that is gone (`| head`, a lost connection) does not stop a run.
+        """
+        with suppress(OSError, ValueError):
+            self._print(text, display_id)
+
+    def _print(self, text: str, display_id: str | None) -> None:
         text = text.rstrip("\n")
         replaces = display_id is not None and display_id == self._last_id
         if replaces and self._live:

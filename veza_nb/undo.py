@@ -9,6 +9,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 
+from veza_nb.attempts import Attempt, Effect, read_attempts, unsettled
 from veza_nb.catalog import Verify
 from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster, selector_of, watch_workload
@@ -29,9 +30,8 @@ from veza_nb.vocabulary import JournalEvent, RolloutPhase, Step
 LOOK_SECONDS = 10.0
 """How long the cluster is asked what became of a patch whose answer was lost."""
 LOOK_PAUSE = 0.5
-NOT_IN_EFFECT = "It has not taken effect so far: the template from before is still live."
-NOT_KNOWN = "It is not known whether it took effect: the cluster cannot be asked."
-STUCK_SECONDS = 5.0
+TOO_MANY_REQUESTS = 429
+STUCK_SECONDS = 8.0
 """A rollout that is stuck for that long without a break will not come unstuck by itself."""
 
 
@@ -65,21 +65,25 @@ def send(cluster: Cluster, plan: Plan, journal: Journal) -> UndoResult:
     """
     live = cluster.deployment(plan.workload)
     if _in_effect(live, plan):
-        sent = journal.last(Step.UNDO, JournalEvent.INTENT) is not None
-        kind = UndoKind.FOUND_DONE if sent else UndoKind.NOOP
-        return _note(journal, plan, UndoResult(kind, live.metadata.generation))
+        return _found(live, plan, journal)
     _refuse_changed(live, plan)
-    journal.append(Step.UNDO, JournalEvent.INTENT, _intent(plan))
+    intent = journal.append(Step.UNDO, JournalEvent.INTENT, _intent(plan)).seq
     try:
         after = cluster.patch_deployment(plan.workload, plan.patch)
-    except (UnreachableError, ServerError) as error:
-        return _note(journal, plan, _look(cluster, plan, journal, error))
-    except VezaError as error:
-        _note_failure(journal, plan, error.what, known=True)
-        if isinstance(error, InvalidError):
-            _refuse_changed(cluster.deployment(plan.workload), plan, cause=error)
+    except InvalidError as error:
+        _settle(journal, plan, intent, Effect.NONE, error=error.what)
+        live = cluster.deployment(plan.workload)
+        if _in_effect(live, plan) and _own(plan, journal) is not None:
+            # The patch of an earlier run, lost on the way, came in between.
+            return _found(live, plan, journal)
+        _refuse_changed(live, plan, cause=error)
         raise
-    return _note(journal, plan, UndoResult(UndoKind.DONE, after.metadata.generation))
+    except (UnreachableError, ServerError) as error:
+        return _look(cluster, plan, journal, intent, error)
+    except VezaError as error:
+        _settle(journal, plan, intent, Effect.NONE, error=error.what)
+        raise
+    return _done(journal, plan, intent, UndoKind.DONE, after.metadata.generation)
 
 
 def _intent(plan: Plan) -> dict[str, object]:
@@ -93,22 +97,37 @@ def _intent(plan: Plan) -> dict[str, object]:
     }
 
 
-def _note(journal: Journal, plan: Plan, result: UndoResult) -> UndoResult:
-    data = {"plan": plan.id, "kind": result.kind, "generation": result.generation}
-    journal.append(Step.UNDO, JournalEvent.DONE, data)
-    return result
+def _settle(journal: Journal, plan: Plan, intent: int, effect: Effect, **more: object) -> None:
+    """Write down what became of an intent."""
+    event = JournalEvent.DONE if effect is Effect.DONE else JournalEvent.FAILED
+    data = {"plan": plan.id, "intent": intent, "effect": effect, **more}
+    journal.append(Step.UNDO, event, data)
 
 
-def _note_failure(journal: Journal, plan: Plan, what: str, *, known: bool) -> None:
-    """`effect` tells a resumed run and the record whether anything may have changed."""
-    effect = "none" if known else "unknown"
-    data = {"plan": plan.id, "error": what, "effect": effect}
-    journal.append(Step.UNDO, JournalEvent.FAILED, data)
+def _done(journal: Journal, plan: Plan, intent: int, kind: UndoKind, generation: int) -> UndoResult:
+    _settle(journal, plan, intent, Effect.DONE, kind=kind, generation=generation)
+    return UndoResult(kind, generation)
 
 
 def _in_effect(live: Deployment, plan: Plan) -> bool:
     """Whether the target is live: it is pinned by its template, not by a number."""
     return live.metadata.uid == plan.uid and same_template(live.spec.template, plan.template)
+
+
+def _own(plan: Plan, journal: Journal) -> Attempt | None:
+    """An attempt of this incident at the same target of which nobody knows what became."""
+    open_ = unsettled(read_attempts(journal.lines))
+    return open_ if open_ is not None and open_.aims_at(plan) else None
+
+
+def _found(live: Deployment, plan: Plan, journal: Journal) -> UndoResult:
+    """The target is live already: by our own lost patch, or by somebody else's doing."""
+    own, generation = _own(plan, journal), live.metadata.generation
+    if own is not None:
+        return _done(journal, plan, own.intent, UndoKind.FOUND_DONE, generation)
+    data = {"plan": plan.id, "kind": UndoKind.NOOP, "generation": generation}
+    journal.append(Step.UNDO, JournalEvent.NOTE, data)
+    return UndoResult(UndoKind.NOOP, generation)
 
 
 def _refuse_changed(live: Deployment, plan: Plan, cause: Exception | None = None) -> None:
@@ -128,24 +147,40 @@ def _refuse_changed(live: Deployment, plan: Plan, cause: Exception | None = None
     ) from cause
 
 
-def _look(cluster: Cluster, plan: Plan, journal: Journal, error: VezaError) -> UndoResult:
-    """Find out whether a patch without a good answer took effect; never send it again."""
-    journal.append(Step.UNDO, JournalEvent.NOTE, {"plan": plan.id, "answer lost": error.what})
+def _look(
+    cluster: Cluster, plan: Plan, journal: Journal, intent: int, error: VezaError
+) -> UndoResult:
+    """Find out whether a patch without a good answer took effect; never send it again.
+
+    Not in effect so far does not mean never: a server may work on a request for a minute. So
+    the end of looking is "unknown", except where the server said that it did not begin.
+    """
+    note = {"plan": plan.id, "answer lost": error.what}
+    journal.append(Step.UNDO, JournalEvent.NOTE, note)
     deadline = Deadline.after(cluster.clock, LOOK_SECONDS)
-    known = False
-    while not deadline.passed:
+    while not deadline.passed and not _not_begun(error):
         with suppress(UnreachableError, ServerError):
             live = cluster.deployment(plan.workload)
             if _in_effect(live, plan):
-                return UndoResult(UndoKind.FOUND_DONE, live.metadata.generation)
-            known = True
+                kind, generation = UndoKind.FOUND_DONE, live.metadata.generation
+                return _done(journal, plan, intent, kind, generation)
         cluster.clock.sleep(LOOK_PAUSE)
-    _note_failure(journal, plan, error.what, known=known)
+    if _not_begun(error):
+        _settle(journal, plan, intent, Effect.NONE, error=error.what)
+        raise error
+    _settle(journal, plan, intent, Effect.UNKNOWN, error=error.what)
     raise VezaError(
         f"The undo got no good answer: {error.what}",
-        state=NOT_IN_EFFECT if known else NOT_KNOWN,
+        state="It is not in effect so far; it may still take effect.",
         next_step="Run again with the same incident: it looks first and never repeats.",
     ) from error
+
+
+def _not_begun(error: VezaError) -> bool:
+    """Whether the server surely did nothing: too many requests, or never reached."""
+    if isinstance(error, ServerError):
+        return error.code == TOO_MANY_REQUESTS
+    return isinstance(error, UnreachableError) and not error.sent
 
 
 def follow(

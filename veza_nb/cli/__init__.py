@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -64,6 +65,10 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; every way out has its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that knows no check mark shows a question mark, and goes on.
+            stream.reconfigure(errors="replace")
     sys.exit(_run(arguments))
 
 

@@ -13,7 +13,7 @@ from veza_nb.catalog import Catalog
 from veza_nb.cli.options import catalog_of, cluster_options, records_root
 from veza_nb.cluster import Cluster
 from veza_nb.errors import ForbiddenError, VezaError
-from veza_nb.prepare import NEEDED
+from veza_nb.prepare import needed
 from veza_nb.vocabulary import ExitCode
 
 PACKAGES = ("papermill", "jupyterlab", "ipykernel", "ipywidgets", "kubernetes", "pandas")
@@ -97,13 +97,10 @@ def _records(root: Path) -> Finding:
 
 
 def _services(cluster: Cluster, book: Catalog, namespace: str) -> Iterator[Finding]:
-    checked: set[str] = set()
     for name in book.services:
         service = book.service(name)
         here = cluster.at(namespace or service.namespace)
-        if here.namespace not in checked:
-            checked.add(here.namespace)
-            yield _rights(here)
+        yield _rights(here, name, service.workload)
         try:
             here.deployment(service.workload)
         except VezaError as error:
@@ -112,18 +109,19 @@ def _services(cluster: Cluster, book: Catalog, namespace: str) -> Iterator[Findi
             yield Finding(True, f"{name}: Deployment {service.workload} is there.")
 
 
-def _rights(cluster: Cluster) -> Finding:
+def _rights(cluster: Cluster, name: str, workload: str) -> Finding:
+    asked = needed(workload)
     try:
-        denied = cluster.denied(NEEDED)
+        denied = cluster.denied(asked)
     except VezaError as error:
-        return _failed(error)
-    where = f"in namespace {cluster.namespace}"
+        return _failed(error, about=f"{name}: ")
+    where = f"{name}: rights in namespace {cluster.namespace}"
     if not denied:
-        return Finding(True, f"Rights {where}: all {len(NEEDED)} that a rollback needs.")
+        return Finding(True, f"{where}: all {len(asked)} that a rollback needs.")
     names = ", ".join(map(str, denied))
     return Finding(
         False,
-        f"Rights {where}: missing {names}.",
+        f"{where}: missing {names}.",
         "Ask for these, or use a context that has them.",
         ExitCode.REFUSED,
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from veza_nb.cli.headless import report, roll_back
-from veza_nb.cli.sandbox import load_scenario
+from veza_nb.cli.sandbox import complete_scenario, load_scenario, start
 from veza_nb.cluster import Cluster
 from veza_nb.kernel.early import early_kernel
 from veza_nb.runner import Finished
@@ -18,7 +18,7 @@ DEFAULT = "crash-loop"
 
 
 @click.command()
-@click.argument("scenario", default=DEFAULT)
+@click.argument("scenario", default=DEFAULT, shell_complete=complete_scenario)
 @click.option("--to-revision", default=0, help="Go back to that one; default: the recommended.")
 @click.option("--records", default="", type=click.Path(), help="Default: $VEZA_RECORDS, ./records.")
 def command(scenario: str, to_revision: int, records: str) -> int:
@@ -30,7 +30,7 @@ def command(scenario: str, to_revision: int, records: str) -> int:
     with tempfile.TemporaryDirectory(prefix="veza-nb-drill-") as folder:
         click.secho(f"Drill {exercise.name}: {exercise.title}", bold=True)
         begun = time.monotonic()
-        running = lifecycle.up(scenario=scenario, directory=Path(folder))
+        running = start(scenario, Path(folder))
         try:
             click.echo(f"Training cluster at {running.url}; the fault is in.\n")
             finished = _run(exercise.service, running, records, to_revision)

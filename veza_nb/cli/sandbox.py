@@ -1,8 +1,10 @@
 """`veza-nb sandbox`: the training cluster."""
 
 import shlex
+from pathlib import Path
 
 import click
+from click.shell_completion import CompletionItem
 
 from veza_nb.errors import UsageError
 from veza_nb.sandbox import lifecycle, scenarios
@@ -20,18 +22,43 @@ def load_scenario(name: str) -> scenarios.Scenario:
         raise UsageError(f"{error}") from error
 
 
+def start(scenario: str | None, directory: Path | None = None) -> lifecycle.Running:
+    """Start a training cluster.
+
+    Raises:
+        UsageError: another one is running, or it cannot start; says why.
+    """
+    try:
+        return lifecycle.up(scenario=scenario, directory=directory)
+    except lifecycle.ClusterError as error:
+        raise UsageError(
+            f"The training cluster did not start: {error}",
+            next_step="`veza-nb sandbox down` ends one that runs.",
+        ) from error
+
+
+def complete_scenario(_: click.Context, __: click.Parameter, begun: str) -> list[CompletionItem]:
+    """Names of scenarios, for Tab."""
+    return [CompletionItem(name) for name in scenarios.names() if name.startswith(begun)]
+
+
 @click.group()
 def command() -> None:
     """The training cluster: a Kubernetes API on loopback, with Veza in it."""
 
 
 @command.command()
-@click.option("--scenario", default=None, help="Which fault; default: none, all is well.")
+@click.option(
+    "--scenario",
+    default=None,
+    shell_complete=complete_scenario,
+    help="Which fault; default: none, all is well.",
+)
 def up(scenario: str | None) -> None:
     """Start it and print how to reach it."""
     if scenario:
         load_scenario(scenario)
-    running = lifecycle.up(scenario=scenario)
+    running = start(scenario)
     click.echo(f"Training cluster at {running.url}, context {running.context}")
     click.echo(f"Kubeconfig: {running.kubeconfig}")
     click.echo("For this shell:")

@@ -35,12 +35,18 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A verb on a resource, as RBAC spells them."""
+    """A verb on a resource, as RBAC spells them.
+
+    Attributes:
+        name: of the one object that it is about, so that roles bound to names count; "" asks
+            for all of them.
+    """
 
     verb: str
     group: str
     resource: str
     subresource: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
         resource = f"{self.resource}.{self.group}" if self.group else self.resource
@@ -197,16 +203,23 @@ class Cluster:
     def listed(
         self, group_version: str, resource: str, kind: type[T], selector: str
     ) -> tuple[tuple[T, ...], str]:
-        """All objects by label selector, page by page, and the version of that list."""
+        """All objects by label selector, and the version of that list."""
+        query = {"labelSelector": selector} if selector else {}
+        return self.list_all(group_version, resource, kind, query)
+
+    def list_all(
+        self, group_version: str, resource: str, kind: type[T], query: Mapping[str, str]
+    ) -> tuple[tuple[T, ...], str]:
+        """All objects that the query selects, page by page, and the version of that list."""
         items: list[T] = []
-        query = {"limit": PAGE, **({"labelSelector": selector} if selector else {})}
+        asked = {**query, "limit": PAGE}
         while True:
-            data = self.transport.read(self.path(group_version, resource), query)
+            data = self.transport.read(self.path(group_version, resource), asked)
             page = decode(data, _List[kind])  # type: ignore[valid-type]
             items.extend(page.items)
             if not page.metadata.continue_:
                 return tuple(items), page.metadata.resource_version
-            query["continue"] = page.metadata.continue_
+            asked["continue"] = page.metadata.continue_
 
     def path(self, group_version: str, resource: str, name: str = "") -> str:
         """The URL path of a namespaced resource."""
@@ -233,6 +246,7 @@ class Cluster:
             "group": permission.group,
             "resource": permission.resource,
             "subresource": permission.subresource,
+            "name": permission.name,
         }
         body = {
             "apiVersion": "authorization.k8s.io/v1",

@@ -1,7 +1,7 @@
 """coordination.k8s.io Leases: the objects behind a lock."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -29,6 +29,12 @@ class Lease(msgspec.Struct, frozen=True):
 
     metadata: ObjectMeta
     spec: LeaseSpec = LeaseSpec()
+
+    @property
+    def expiry(self) -> datetime | None:
+        """When it opens without another sign of life; None where it tells no time."""
+        seen = self.spec.renew_time or self.spec.acquire_time
+        return seen and seen + timedelta(seconds=self.spec.lease_duration_seconds)
 
 
 def read_lease(cluster: Cluster, name: str) -> Lease | None:

@@ -9,7 +9,9 @@ once, and whoever sent it finds out by looking whether a lost answer was a yes.
 """
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -19,8 +21,9 @@ from kubernetes.client.rest import RESTClientObject
 from urllib3 import exceptions as http_errors
 
 from veza_nb import __version__, errors
-from veza_nb.clock import Clock
+from veza_nb.clock import Clock, Deadline
 from veza_nb.cluster.kubeconfig import Access
+from veza_nb.cluster.servertime import ServerTime
 from veza_nb.objects import Status
 
 TRIES = 3
@@ -28,7 +31,9 @@ TRIES = 3
 FIRST_PAUSE = 0.2
 """Seconds before the second try; doubled before each further one, with jitter."""
 LONGEST_PAUSE = 5.0
-"""Seconds that a Retry-After is honoured at most: this is an incident."""
+"""Seconds of any pause at most, whatever a Retry-After says: this is an incident."""
+PIECE = 65536
+"""Bytes read from an answer at once at most."""
 
 
 class Transport:
@@ -37,14 +42,21 @@ class Transport:
     Args:
         access: where and as whom.
         clock: for the pauses between tries.
-        timeout: seconds for one request, from connection to the last byte.
+        timeout: seconds for one request, from connection to the last byte. It is looked at
+            after each piece of the answer, so that a server which hangs in the middle of one
+            may take up to that long once more.
     """
 
     def __init__(self, access: Access, *, clock: Clock, timeout: float) -> None:
         self._access = access
         self._clock = clock
         self._timeout = timeout
+        self._server_time = ServerTime(clock)
         self._pool: urllib3.PoolManager = RESTClientObject(access.configuration).pool_manager
+
+    def server_now(self) -> datetime | None:
+        """The server's time by its newest answer, give or take 1 s; None where it told none."""
+        return self._server_time.now()
 
     def read(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
         """GET, repeated where the server asks for patience or the connection broke."""
@@ -54,9 +66,9 @@ class Transport:
             except errors.ServerError as error:
                 if error.code not in {429, 500, 502, 503, 504}:
                     raise
-                self._clock.sleep(min(error.retry_after or _pause(attempt), LONGEST_PAUSE))
+                self._clock.sleep(min(error.retry_after or pause(attempt), LONGEST_PAUSE))
             except BrokenConnectionError:
-                self._clock.sleep(_pause(attempt))
+                self._clock.sleep(pause(attempt))
         return self.send("GET", path, query=query)
 
     def send(
@@ -73,16 +85,12 @@ class Transport:
         Raises:
             VezaError: the leaf of the tree that fits what went wrong.
         """
+        deadline = Deadline.after(self._clock, self._timeout)
         content = None if body is None else msgspec.json.encode(body)
         response = self._open(
             method, path, query, content=content, content_type=content_type, timeout=self._timeout
         )
-        try:
-            data = response.read()
-        except http_errors.HTTPError as error:
-            raise self._unreachable(error) from error
-        finally:
-            response.release_conn()
+        data = self._whole(response, deadline)
         self._refuse(response, data, method, path)
         return data
 
@@ -92,12 +100,25 @@ class Transport:
         """GET whose answer is read as it comes; `timeout` is between two pieces of it."""
         response = self._open("GET", path, query, timeout=timeout)
         if response.status >= 400:
-            try:
-                data = response.read()
-            finally:
-                response.release_conn()
+            data = self._whole(response, Deadline.after(self._clock, self._timeout))
             self._refuse(response, data, "WATCH", path)
         return response
+
+    def _whole(self, response: urllib3.BaseHTTPResponse, deadline: Deadline) -> bytes:
+        """The answer to its last byte; the connection is given back."""
+        read = bytearray()
+        try:
+            for piece in pieces(response):
+                read += piece
+                if deadline.passed:
+                    # What is still to come must not be read as the next answer.
+                    response.close()
+                    raise self._unreachable(http_errors.TimeoutError())
+        except http_errors.HTTPError as error:
+            raise self._unreachable(error) from error
+        finally:
+            response.release_conn()
+        return bytes(read)
 
     def _open(
         self,
@@ -113,18 +134,26 @@ class Transport:
         if query:
             url += f"?{urlencode(query)}"
         try:
-            return self._pool.request(
+            response = self._pool.request(
                 method,
                 url,
                 body=content,
                 headers=self._headers(content_type if content is not None else ""),
-                timeout=urllib3.Timeout(connect=min(5.0, timeout), read=timeout),
+                timeout=urllib3.Timeout(total=timeout, connect=min(5.0, timeout)),
                 retries=False,
                 redirect=False,
                 preload_content=False,
             )
         except http_errors.HTTPError as error:
             raise self._unreachable(error) from error
+        except ValueError:
+            # Without its cause: the vendor's message would print the token.
+            raise errors.KubeconfigError(
+                f"Server or credentials of context {self._access.context!r} are no usable ones.",
+                next_step="Look for line breaks in the token and typing errors in the URL.",
+            ) from None
+        self._server_time.learn(response.headers.get("Date", ""))
+        return response
 
     def _headers(self, content_type: str) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": f"veza-nb/{__version__}"}
@@ -146,6 +175,7 @@ class Transport:
             what = f"The name of {server} does not resolve."
             hint = "Check network, VPN and DNS."
         elif isinstance(error, http_errors.NewConnectionError):
+            kind = BrokenConnectionError
             what = f"The API server {server} does not accept connections: {_short(error)}."
             hint = "Check network, VPN and that the control plane runs."
         elif isinstance(error, http_errors.TimeoutError):
@@ -155,7 +185,9 @@ class Transport:
             kind = BrokenConnectionError
             what = f"The connection to {server} broke: {_short(error)}."
             hint = "Try again."
-        return kind(what, next_step=hint)
+        unreachable = kind(what, next_step=hint)
+        unreachable.sent = not isinstance(error, _NEVER_CONNECTED)
+        return unreachable
 
     def _refuse(
         self, response: urllib3.BaseHTTPResponse, data: bytes, method: str, path: str
@@ -197,12 +229,20 @@ class BrokenConnectionError(errors.UnreachableError):
     """The connection broke before the whole answer was there."""
 
 
+_NEVER_CONNECTED = (http_errors.NewConnectionError, http_errors.ConnectTimeoutError)
+"""No connection, no request: whatever was asked was not begun."""
 _VERBS = {"GET": "get", "POST": "create", "PUT": "update", "WATCH": "watch"}
 
 
-def _pause(attempt: int) -> float:
+def pieces(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """An answer as it comes."""
+    return iter(partial(response.read1, PIECE), b"")
+
+
+def pause(attempt: int, first: float = FIRST_PAUSE) -> float:
+    """Seconds to wait after so many attempts that failed: doubled each time, with jitter."""
     # Jitter keeps many kits from coming back in step; it decides nothing.
-    return FIRST_PAUSE * 2.0 ** (attempt - 1) * random.uniform(0.5, 1.0)
+    return min(first * 2.0 ** min(attempt - 1, 10), LONGEST_PAUSE) * random.uniform(0.5, 1.0)
 
 
 def _message(data: bytes) -> str:

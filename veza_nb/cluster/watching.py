@@ -10,7 +10,6 @@ import threading
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,15 +18,18 @@ from urllib3.exceptions import HTTPError
 
 from veza_nb.clock import Deadline
 from veza_nb.cluster.client import Cluster
+from veza_nb.cluster.transport import pause, pieces
 from veza_nb.errors import ForbiddenError, NotFoundError, VezaError
-from veza_nb.objects import Deployment, ListMeta, ObjectMeta, Pod, ReplicaSet, Workload
+from veza_nb.objects import Deployment, ObjectMeta, Pod, ReplicaSet, Workload
 
 HEARTBEAT = 1.0
 """Seconds after which a snapshot comes even though nothing changed."""
 WATCH_SECONDS = 60
 """The server ends a watch after that; it is taken up again where it ended."""
 RETRY_PAUSE = 0.5
-"""Seconds before a broken watch is begun again."""
+"""Seconds before a watch that came to nothing is begun again; doubled each time, up to 5."""
+WORTHWHILE = 1.0
+"""Seconds after which a watch was worth beginning even though it told nothing."""
 POLL = 1.0
 """Seconds between two lists where watching is not allowed."""
 
@@ -42,7 +44,7 @@ def watch_workload(
 
     Raises:
         NotFoundError: the Deployment is gone.
-        VezaError: nothing could be read until the deadline; the last reason.
+        VezaError: at the deadline, something can not be read (any more); the reason.
     """
     changes: queue.SimpleQueue[_Feed] = queue.SimpleQueue()
     by_name = f"metadata.name={name}"
@@ -66,19 +68,20 @@ def _snapshots(
     changes: "queue.SimpleQueue[_Feed]",
     deadline: Deadline,
 ) -> Iterator[Workload]:
-    seen = False
     while not deadline.passed:
         with suppress(queue.Empty):
             changes.get(timeout=min(HEARTBEAT, deadline.left))
         while not changes.empty():
             changes.get()
-        if not all(feed.synced for feed in feeds):
-            continue
-        seen = True
-        yield _snapshot(name, *feeds)
-    failed = [feed.problem for feed in feeds if feed.problem]
-    if not seen and failed:
-        raise failed[0]
+        for feed in feeds:
+            if isinstance(feed.problem, ForbiddenError) and not feed.synced:
+                raise feed.problem  # waiting does not bring a right
+        if all(feed.synced for feed in feeds):
+            yield _snapshot(name, *feeds)
+    # An outage is waited out; one that lasts to the end makes the last snapshot a guess.
+    for feed in feeds:
+        if feed.problem is not None:
+            raise feed.problem
 
 
 def _snapshot(name: str, *feeds: "_Feed") -> Workload:
@@ -101,16 +104,14 @@ class _Meta(msgspec.Struct, frozen=True):
     metadata: ObjectMeta
 
 
-class _Listed(msgspec.Struct, frozen=True):
-    """A list whose objects are not read yet."""
-
-    metadata: ListMeta = ListMeta()
-    items: tuple[msgspec.Raw, ...] = ()
-
-
 @dataclass(slots=True, eq=False)
 class _Feed:
-    """One resource, listed and then watched in a thread of its own."""
+    """One resource, listed and then watched in a thread of its own.
+
+    Attributes:
+        synced: it has been listed once; from then on `objects` knows them.
+        problem: why it can not be listed at present.
+    """
 
     cluster: Cluster
     group_version: str
@@ -124,6 +125,7 @@ class _Feed:
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _may_watch: bool = True
+    _in_vain: int = 0
     _response: urllib3.BaseHTTPResponse | None = None
     _thread: threading.Thread | None = None
 
@@ -150,32 +152,42 @@ class _Feed:
     def _run(self) -> None:
         version: str | None = None
         while not self._stopped.is_set():
+            self._in_vain += 1  # until something comes of it
             try:
-                version = self._follow(self._list() if version is None else version)
-            except (VezaError, HTTPError, msgspec.DecodeError, OSError) as error:
-                self.problem = error if isinstance(error, VezaError) else self.problem
+                version = self._follow(version or self._list())
+            except (VezaError, HTTPError, msgspec.DecodeError, OSError):
                 version = None
-                self._stopped.wait(RETRY_PAUSE)
+            if self._in_vain:
+                self._stopped.wait(pause(self._in_vain, RETRY_PAUSE))
 
     def _follow(self, version: str) -> str | None:
         """Take changes from that version on; the version to go on from, None to list again."""
         if self._may_watch:
+            began = self.cluster.clock.monotonic()
             try:
                 return self._watch(version)
             except ForbiddenError:
                 self._may_watch = False
+            finally:
+                if self.cluster.clock.monotonic() - began >= WORTHWHILE:
+                    self._in_vain = 0
         self._stopped.wait(POLL)
+        self._in_vain = 0
         return None
 
     def _list(self) -> str:
-        path = self.cluster.path(self.group_version, self.resource)
-        listed = msgspec.json.decode(self.cluster.transport.read(path, self.query), type=_Listed)
-        items = [msgspec.json.decode(item, type=self.kind) for item in listed.items]
+        try:
+            items, version = self.cluster.list_all(
+                self.group_version, self.resource, self.kind, self.query
+            )
+        except VezaError as error:
+            self.problem = error
+            raise
         with self._lock:
             self._known = {item.metadata.uid: item for item in items}
         self.synced, self.problem = True, None
         self.changes.put(self)
-        return listed.metadata.resource_version
+        return version
 
     def _watch(self, version: str) -> str | None:
         """Take changes until the server ends the watch; the version to go on from."""
@@ -190,6 +202,8 @@ class _Feed:
         response = self.cluster.transport.stream(path, query, timeout=WATCH_SECONDS + 10.0)
         self._response = response
         try:
+            if self._stopped.is_set():  # it came too late for `stop` to see
+                return None
             latest: str | None = version
             for line in _lines(response):
                 latest = self._take(msgspec.json.decode(line, type=_Line))
@@ -207,6 +221,7 @@ class _Feed:
         meta = msgspec.json.decode(line.object, type=_Meta).metadata
         if line.type == "BOOKMARK":
             return meta.resource_version
+        self._in_vain = 0
         with self._lock:
             if line.type == "DELETED":
                 self._known.pop(meta.uid, None)
@@ -218,6 +233,6 @@ class _Feed:
 
 def _lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
     rest = b""
-    for piece in iter(partial(response.read1, 65536), b""):
+    for piece in pieces(response):
         *whole, rest = (rest + piece).split(b"\n")
         yield from (line for line in whole if line.strip())

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 import time
 from importlib import import_module
@@ -14,9 +15,11 @@ PAUSE = 0.005
 def main(connection_file: Path) -> None:
     """Boot, wait for the connection file, and serve."""
     parent = os.getppid()
+    # A Ctrl-C that comes before there is a cell ends it; the application takes over later.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     # Nobody attaches a debugger to a headless run; looking for one costs 0.1 s.
     sys.modules["debugpy"] = None  # type: ignore[assignment]
-    application = import_module("ipykernel.kernelapp").IPKernelApp
+    application = import_module("veza_nb.kernel.application").Application
     import_module("veza_nb.incident")
     if _wait(connection_file, parent):
         application.launch_instance(

@@ -8,6 +8,7 @@ from typing import Any
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.manager import AsyncKernelManager
 
+from veza_nb.errors import VezaError
 from veza_nb.kernel.early import EarlyKernel
 
 
@@ -18,6 +19,8 @@ class AdoptingManager(AsyncKernelManager):
     each kernel needs a folder of its own, or parallel ones would meet.
     """
 
+    adopted: EarlyKernel
+
     def adopt(self, kernel: EarlyKernel) -> None:
         """Use this kernel instead of starting one."""
         self.kernel_name = "python3"
@@ -25,13 +28,13 @@ class AdoptingManager(AsyncKernelManager):
         self.transport = "ipc"
         self.ip = str(kernel.folder / "socket")
         self.connection_file = str(kernel.connection_file)
-        self._adopted = kernel
+        self.adopted = kernel
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **options: Any) -> None:  # noqa: ARG002
         # By now the connection file is written, which is what the kernel waits for.
         provisioner: Any = self.provisioner
-        provisioner.process = self._adopted.process
-        provisioner.pid = self._adopted.process.pid
+        provisioner.process = self.adopted.process
+        provisioner.pid = self.adopted.process.pid
         provisioner.pgid = os.getpgid(provisioner.pid)
         self._reconcile_connection_info(provisioner.connection_info)
 
@@ -46,7 +49,7 @@ class ImpatientClient(AsyncKernelClient):
         """Wait until both channels work.
 
         Raises:
-            RuntimeError: the kernel did not answer in time, or has ended.
+            VezaError: the kernel did not answer in time, or has ended.
         """
         end = time.monotonic() + (timeout if timeout is not None else 60.0)
         while time.monotonic() < end:
@@ -56,7 +59,11 @@ class ImpatientClient(AsyncKernelClient):
                 return
             if not await self.is_alive():
                 break
-        raise RuntimeError("The notebook's kernel did not become ready.")
+        manager: Any = self.parent
+        raise VezaError(
+            manager.adopted.obituary() or "The notebook's kernel did not become ready in time.",
+            next_step="Try again; `veza-nb doctor` says whether something is missing here.",
+        )
 
 
 async def _answers(channel: Any, seconds: float) -> bool:

@@ -85,6 +85,8 @@ class Subresources:
             raise status.invalid("Scale", "autoscaling", call.target.name, [cause])
         wanted = {**stored, "metadata": dict(stored["metadata"])}
         wanted["spec"] = {**stored["spec"], "replicas": replicas}
+        if replicas != stored["spec"].get("replicas"):
+            wanted["metadata"]["generation"] = stored["metadata"].get("generation", 0) + 1
         return Response(document=_scale(self._writer.commit(call, stored, wanted)))
 
     def evict(self, call: Call) -> Response:

@@ -3,6 +3,12 @@
 from collections.abc import Callable
 
 import ipywidgets
+from IPython.display import display
+
+
+def show_approval(wanted: str, submit: Callable[[str], str]) -> None:
+    """Show the box below the cell that runs."""
+    display(approval_widget(wanted, submit))  # type: ignore[no-untyped-call]
 
 
 def approval_widget(wanted: str, submit: Callable[[str], str]) -> ipywidgets.Widget:
