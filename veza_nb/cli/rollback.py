@@ -24,7 +24,7 @@ Examples:
 @click.option("--confirm", default="", help="The service's name, or PLAN-ID:APPROVER.")
 @click.option("--reason", default="", help="For the change cause and the record.")
 @click.option("--operator", default="", help="Default: your login name.")
-@click.option("--incident", default="", help="Continue this one instead of beginning a new one.")
+@click.option("--incident", default="", help="Continue this incident, or begin it under this id.")
 @click.option("--records", default="", type=click.Path(), help="Default: $VEZA_RECORDS, ./records.")
 @click.option(
     "--parameter",
