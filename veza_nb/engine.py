@@ -85,7 +85,12 @@ class LiveEngine(NBClientEngine):  # type: ignore[misc]  # untyped base
         client.stopped = options["stopped"]
         with Saver(nb_man) as saver:
             nb_man.save = saver.save
-            client.execute()
+            try:
+                client.execute()
+            finally:
+                # nbclient leaves the channels to whoever gave it the kernel's manager.
+                if client.kc is not None:
+                    client.kc.stop_channels()
 
 
 class Saver:

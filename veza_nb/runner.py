@@ -162,6 +162,7 @@ def _through_papermill(
         )
     finally:
         end.unsaved = handler.problem
+        run_sync(manager.cleanup_resources)()
 
 
 @contextlib.contextmanager

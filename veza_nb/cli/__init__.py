@@ -69,7 +69,12 @@ def main(arguments: list[str] | None = None) -> None:
         if isinstance(stream, TextIOWrapper):
             # A terminal that knows no check mark shows a question mark, and goes on.
             stream.reconfigure(errors="replace")
-    sys.exit(_run(arguments))
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _to_nowhere()
+    sys.exit(code)
 
 
 def _run(arguments: list[str] | None) -> int:
@@ -85,8 +90,7 @@ def _run(arguments: list[str] | None) -> int:
         click.echo("Interrupted.", err=True)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # Somebody closed the pipe (`| head`): no more output is wanted, also not at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _to_nowhere()
         return int(ExitCode.ERROR)
     except Exception as error:
         if os.environ.get("VEZA_NB_DEBUG"):
@@ -95,6 +99,11 @@ def _run(arguments: list[str] | None) -> int:
         click.echo("Set VEZA_NB_DEBUG=1 to see where, and please report it.", err=True)
         return int(ExitCode.ERROR)
     return result if isinstance(result, int) else int(ExitCode.RECOVERED)
+
+
+def _to_nowhere() -> None:
+    """Somebody closed the pipe (`| head`): no more output is wanted, also not at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def complain(error: VezaError) -> None:

@@ -1,6 +1,7 @@
 """What `rollback` and `drill` share: the main notebook without a person, and its last words."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -8,14 +9,20 @@ import click
 
 from veza_nb.cli.options import catalog_of, login_name, records_root
 from veza_nb.clock import SystemClock
+from veza_nb.errors import ForbiddenError, UsageError
 from veza_nb.kernel.early import EarlyKernel
 from veza_nb.notebooks import notebook_path, typed_parameters
-from veza_nb.records import new_incident_id
+from veza_nb.records import Record, new_incident_id
 from veza_nb.runner import Finished, run
 from veza_nb.terminal import Terminal
 from veza_nb.vocabulary import Outcome
 
 NOTEBOOK = "10-rollback"
+_HAVE_OPTIONS = {
+    "service": "the argument SERVICE",
+    "incident_id": "--incident",
+    "records": "--records",
+}
 
 
 def roll_back(
@@ -45,6 +52,7 @@ def roll_back(
     catalog_of(catalog).service(service)
     notebook = notebook_path(NOTEBOOK)
     more = typed_parameters(notebook, extra or {})
+    _refuse_twice(more)
     incident_id = incident or new_incident_id(service, SystemClock().now())
     root = records_root(records)
     given = {
@@ -68,18 +76,33 @@ def roll_back(
     )
 
 
+def _refuse_twice(extra: Mapping[str, Any]) -> None:
+    """These name the record: the notebook and its runner must mean the same one."""
+    for name, option in _HAVE_OPTIONS.items():
+        if name in extra:
+            raise UsageError(
+                f"The parameter {name} cannot be given with -p.", next_step=f"Use {option}."
+            )
+
+
 def report(finished: Finished) -> int:
     """Print the last lines a person reads: how it ended, why, where the record is.
 
     Returns:
         The exit code that goes with it.
     """
+    with suppress(OSError):  # nobody may be listening any more; the exit code still counts
+        _say(finished)
+    return int(finished.record.outcome.exit_code)
+
+
+def _say(finished: Finished) -> None:
     record = finished.record
     good = record.outcome is Outcome.RECOVERED
     click.secho(f"\n{record.service}: {record.outcome}", bold=True, fg="green" if good else "red")
     if record.errors and not good:
         last = record.errors[-1]
-        for line in (last["what"], last.get("state"), last.get("next_step")):
+        for line in (last["what"], _missing(record), last.get("state"), last.get("next_step")):
             if line:
                 click.echo(f"  {line}", err=True)
     for problem in finished.problems:
@@ -87,7 +110,13 @@ def report(finished: Finished) -> int:
     click.echo(f"  Record: {finished.folder}")
     if not good:
         click.echo(f"  Continue with: --incident {record.incident_id}")
-    return int(record.outcome.exit_code)
+
+
+def _missing(record: Record) -> str:
+    """Every right that is missing where one was: asked for one by one they take all night."""
+    missing = [str(one["right"]) for one in record.preflight if not one["allowed"]]
+    forbidden = record.errors[-1]["error"] == ForbiddenError.__name__
+    return f"You lack: {', '.join(missing)}." if forbidden and missing else ""
 
 
 def absolute(path: str) -> str:

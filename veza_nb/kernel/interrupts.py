@@ -1,4 +1,4 @@
-"""Ctrl-C during a headless run."""
+"""Ctrl-C, and other ways to be told to stop, during a headless run."""
 
 import signal
 from types import FrameType, TracebackType
@@ -6,14 +6,15 @@ from typing import Any, Self
 
 from veza_nb.kernel.early import EarlyKernel
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """While entered, Ctrl-C and SIGTERM interrupt the cell, which then ends in a known state.
+    """While entered, whoever says stop interrupts the cell, which then ends in a known state.
 
-    A kernel that still boots is ended by it. Between two cells a kernel ignores it: whoever
-    executes them asks `seen` before each. The second one ends this process at once.
+    Ctrl-C, SIGTERM and a lost terminal count. A kernel that still boots is ended by it. Between
+    two cells a kernel ignores it: whoever executes them asks `seen` before each. The second one
+    ends this process at once.
 
     Attributes:
         count: how many there were.
