@@ -286,6 +286,26 @@ class TestInterrupts:
         assert finished.record.outcome is Outcome.INTERRUPTED
         assert not marker.exists()
 
+    def test_interrupted_once_all_is_said_stays_as_it_was_said(self, tmp_path: Path) -> None:
+        path = tmp_path / "records" / "x" / "record.json"
+
+        def stop(text: str, _: str | None) -> None:
+            if "the end" in text:
+                signal.raise_signal(signal.SIGINT)
+
+        # The cell is past its last line when the interrupt comes, or shields itself from it.
+        finished = execute(
+            tmp_path,
+            f"import json, pathlib, signal\npath = pathlib.Path({str(path)!r})\n"
+            "record = json.loads(path.read_text()) | {'outcome': 'recovered'}\n"
+            "path.write_text(json.dumps(record))\n"
+            "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+            "print('the end')",
+            on_output=stop,
+        )
+
+        assert finished.record.outcome is Outcome.RECOVERED
+
     def test_interrupts_between_cells_cost_no_answer(self) -> None:
         async def ask(kernel: EarlyKernel) -> int:
             manager = AdoptingManager()

@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from veza_nb import errors
-from veza_nb.attempts import changed, read_attempts
 from veza_nb.errors import NOTHING_CHANGED, InterruptedRunError, RecordError, VezaError
 from veza_nb.fastimport import quicken
 from veza_nb.journal import read_journal
 from veza_nb.kernel.early import EarlyKernel
 from veza_nb.kernel.interrupts import Interrupts
-from veza_nb.logbook import CHANGED, EFFECT_UNKNOWN
 from veza_nb.records import Folder, Record, open_folder
 from veza_nb.vocabulary import Outcome
 
@@ -31,7 +29,6 @@ OnOutput = Callable[[str, str | None], None]
 """Takes the plain text of an output as it comes, and its display id where it may be replaced."""
 
 _GO_ON = "Continue the incident: it never repeats a change."
-_STATES = {True: CHANGED, False: NOTHING_CHANGED, None: EFFECT_UNKNOWN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +51,15 @@ class _End:
     """How the execution ended, for the record of a run that could not say it itself.
 
     Attributes:
-        name: the error's type, "" where no cell failed.
+        failed: execution ended in an error.
+        name: the error's type, "" where there is none.
         what: happened, one sentence.
         next_step: one sentence.
         outcome: that goes with it.
         unsaved: why the executed notebook is not in the folder, "" where it is.
     """
 
+    failed: bool = False
     name: str = ""
     what: str = "The run ended before its last cell."
     next_step: str = ""
@@ -120,6 +119,7 @@ def _execute(
     try:
         _through_papermill(notebook, parameters, folder, kernel, end, **options)
     except Exception as error:  # vendors' errors of every kind end here
+        end.failed = True
         _explain(end, error, kernel)
     if options["stopped"]():
         stopped = InterruptedRunError("Stopped by Ctrl-C or SIGTERM.", next_step=_GO_ON)
@@ -200,7 +200,7 @@ def _finish(folder: Folder, end: _End) -> Finished:
     if record is None:
         raise RecordError(f"{folder.path}: the record is gone.")
     problems = [end.unsaved]
-    if record.outcome is Outcome.OPEN or (end.name and record.outcome is Outcome.RECOVERED):
+    if record.outcome is Outcome.OPEN or (end.failed and record.outcome is Outcome.RECOVERED):
         record = _cut_off(record, end, folder)
         problems.append(_attempt("record.json", lambda: folder.write_record(record)))
     problems += [
@@ -212,6 +212,8 @@ def _finish(folder: Folder, end: _End) -> Finished:
 
 def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
     """What becomes of a record whose run ended without saying how: the journal says what it did."""
+    from veza_nb.attempts import changed, read_attempts  # noqa: PLC0415 - rarely needed
+
     effect = changed(read_attempts(read_journal(folder.journal_path).lines))
     acted = effect is not False and end.outcome is Outcome.ERROR
     outcome = Outcome.INCONCLUSIVE if acted else end.outcome
@@ -219,7 +221,7 @@ def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
         "step": "run",
         "error": end.name,
         "what": end.what,
-        "state": _STATES[effect],
+        "state": _state(effect),
         "next_step": end.next_step,
     }
     return record.but(
@@ -228,6 +230,12 @@ def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
         changed=effect,
         errors=(*record.errors, entry),
     )
+
+
+def _state(effect: bool | None) -> str:
+    from veza_nb.logbook import CHANGED, EFFECT_UNKNOWN  # noqa: PLC0415 - rarely needed
+
+    return {True: CHANGED, False: NOTHING_CHANGED, None: EFFECT_UNKNOWN}[effect]
 
 
 def _write_page(folder: Folder) -> None:
