@@ -110,6 +110,19 @@ def test_bare_papermill_runs_the_same_notebook(broken: Application, tmp_path: Pa
     assert broken.record()["outcome"] == "recovered"
 
 
+@pytest.mark.parametrize("scenario", scenarios.names())
+def test_start_page_runs_under_papermill_in_every_scenario(scenario: str, tmp_path: Path) -> None:
+    output = tmp_path / "out.ipynb"
+    with TrainingCluster.start(scenario=scenario, directory=tmp_path / "cluster") as cluster:
+        done = run_command(
+            sys.executable, "-m", "papermill", str(NOTEBOOKS / "00-start.ipynb"), str(output),
+            "-p", "kubeconfig", str(cluster.kubeconfig), "-p", "catalog", str(cluster.catalog),
+        )  # fmt: skip
+
+    assert done.code == 0, done.stderr
+    assert cluster.context in output.read_text()
+
+
 def test_unknown_notebook_parameter_is_refused_before_anything_starts(
     broken: Application,
 ) -> None:
