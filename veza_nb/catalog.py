@@ -5,6 +5,7 @@ overrides single values. Unknown keys, wrong types, doubled keys and dangling re
 refused with the file's line: a typo in an expectation must not pass as "no expectation".
 """
 
+import os
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -91,8 +92,12 @@ class Catalog(_Section, frozen=True, kw_only=True):
     verify: Verify = Verify()
     source: str = ""
 
-    def service(self, name: str) -> Service:
+    def service(self, name: str, *, namespace: str = "") -> Service:
         """The service of that name, with its defaults filled in.
+
+        Args:
+            name: as in `services`.
+            namespace: instead of the catalogue's, where it is not "".
 
         Raises:
             NotFoundError: no such service; names those that exist.
@@ -105,7 +110,7 @@ class Catalog(_Section, frozen=True, kw_only=True):
             )
         return msgspec.structs.replace(
             found,
-            namespace=found.namespace or self.namespace,
+            namespace=namespace or found.namespace or self.namespace,
             workload=found.workload or name,
         )
 
@@ -125,6 +130,11 @@ def load_catalog(path: str | Path | None = None) -> Catalog:
         raise CatalogError(
             f"{path}:1: this file refers to itself, or is nested too deeply.", next_step=_MEND
         ) from error
+
+
+def usual_catalog(path: str) -> Catalog:
+    """The catalogue at that path; with none $VEZA_CATALOG's, and without that the built-in one."""
+    return load_catalog(path or os.environ.get("VEZA_CATALOG", ""))
 
 
 def _load(path: Path) -> Catalog:

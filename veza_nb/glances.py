@@ -1,13 +1,12 @@
 """All services of the catalogue at a glance: the page that a tired person opens first."""
 
-import os
 from dataclasses import dataclass
 from functools import partial
 
 import msgspec
 
 from veza_nb import display, render
-from veza_nb.catalog import Catalog, load_catalog
+from veza_nb.catalog import Catalog, usual_catalog
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.client import concurrently
 from veza_nb.detect import Detection, detect
@@ -40,7 +39,7 @@ def overview(
         catalog: path of the services file; "" takes $VEZA_CATALOG, then the built-in one.
         timeout: seconds for one request.
     """
-    book = load_catalog(catalog or os.environ.get("VEZA_CATALOG", ""))
+    book = usual_catalog(catalog)
     cluster = Cluster.connect(
         kubeconfig=kubeconfig,
         context=context,
@@ -55,10 +54,10 @@ def overview(
 
 
 def _glance(cluster: Cluster, book: Catalog, name: str, namespace: str) -> Glance:
-    service = book.service(name)
+    service = book.service(name, namespace=namespace)
     quick = msgspec.structs.replace(book.verify, samples=2)
     try:
-        seen = detect(cluster.at(namespace or service.namespace), service, settings=quick)
+        seen = detect(cluster.at(service.namespace), service, settings=quick)
     except VezaError as error:
         return Glance(name, None, error.what)
     return Glance(name, seen, "")

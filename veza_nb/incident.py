@@ -18,7 +18,7 @@ from veza_nb import __version__, display, render
 from veza_nb.accounts import Cluster as Where
 from veza_nb.approvals import Approval, how_to_approve, read_confirmation
 from veza_nb.attempts import newest
-from veza_nb.catalog import Service, Verify, load_catalog
+from veza_nb.catalog import Service, Verify, usual_catalog
 from veza_nb.checks import Baseline, Verification
 from veza_nb.cluster import Cluster
 from veza_nb.detect import Detection, detect_settled
@@ -33,8 +33,7 @@ from veza_nb.history import history
 from veza_nb.locks import Lock
 from veza_nb.logbook import Logbook, identity_of
 from veza_nb.outcomes import complaint, left_to_do, outcome_of
-from veza_nb.plans import Plan, Refusal
-from veza_nb.podtemplates import same_template
+from veza_nb.plans import Plan, Refusal, in_effect
 from veza_nb.preflight import Preflight, preflight
 from veza_nb.prepare import prepare
 from veza_nb.records import Record, new_incident_id
@@ -119,10 +118,8 @@ class Incident:
             RefusedError: the cluster does not let this user in.
             UnreachableError: the cluster does not answer.
         """
-        book = load_catalog(catalog or os.environ.get("VEZA_CATALOG", ""))
-        chosen = book.service(service)
-        if namespace:
-            chosen = msgspec.structs.replace(chosen, namespace=namespace)
+        book = usual_catalog(catalog)
+        chosen = book.service(service, namespace=namespace)
         cluster = Cluster.connect(
             kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
         )
@@ -411,7 +408,7 @@ class Incident:
             live = self.cluster.deployment(plan.workload)
         except VezaError:
             return True  # not asked is not denied: the verdict was about the moment it was made
-        return live.metadata.uid == plan.uid and same_template(live.spec.template, plan.template)
+        return in_effect(live, plan)
 
     def _need_detection(self) -> Detection:
         if self._detection is None:

@@ -120,8 +120,7 @@ class Logbook:
     @property
     def state(self) -> str:
         """What this incident did to the cluster, one sentence."""
-        states = {True: CHANGED, False: NOTHING_CHANGED, None: EFFECT_UNKNOWN}
-        return states[self.changed]
+        return state_of(self.changed)
 
     def approves(self, plan: Plan) -> bool:
         """Whether exactly this change was approved: same Deployment, generation and target."""
@@ -137,6 +136,11 @@ class Logbook:
         said = error.outcome
         vague = said in {Outcome.ERROR, Outcome.REFUSED, Outcome.USAGE}
         return Outcome.INCONCLUSIVE if acted and vague else said
+
+
+def state_of(effect: bool | None) -> str:
+    """What is said of a cluster that an incident changed, did not change, or perhaps did."""
+    return {True: CHANGED, False: NOTHING_CHANGED, None: EFFECT_UNKNOWN}[effect]
 
 
 def identity_of(plan: Plan) -> dict[str, object]:

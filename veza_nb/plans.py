@@ -13,6 +13,7 @@ from veza_nb.podtemplates import (
     Change,
     images,
     named_sources,
+    same_template,
     template_changes,
     template_digest,
 )
@@ -20,7 +21,16 @@ from veza_nb.revisions import History, Revision, find_revision
 from veza_nb.vocabulary import Annotation, Level
 from veza_nb.words import listing, one_line
 
-__all__ = ["Change", "Guard", "Plan", "Refusal", "make_plan", "template_changes", "undo_patch"]
+__all__ = [
+    "Change",
+    "Guard",
+    "Plan",
+    "Refusal",
+    "in_effect",
+    "make_plan",
+    "template_changes",
+    "undo_patch",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +163,11 @@ def make_plan(
         noop=case.noop,
         reasons=history.reasons if not to_revision else _named(target),
     )
+
+
+def in_effect(live: Deployment, plan: Plan) -> bool:
+    """Whether the plan's target is live: it is pinned by its template, not by a number."""
+    return live.metadata.uid == plan.uid and same_template(live.spec.template, plan.template)
 
 
 def undo_patch(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from veza_nb import errors
-from veza_nb.errors import NOTHING_CHANGED, InterruptedRunError, RecordError, VezaError
+from veza_nb.errors import InterruptedRunError, RecordError, VezaError
 from veza_nb.fastimport import quicken
 from veza_nb.journal import read_journal
 from veza_nb.kernel.early import EarlyKernel
@@ -213,6 +213,7 @@ def _finish(folder: Folder, end: _End) -> Finished:
 def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
     """What becomes of a record whose run ended without saying how: the journal says what it did."""
     from veza_nb.attempts import changed, read_attempts  # noqa: PLC0415 - rarely needed
+    from veza_nb.logbook import state_of  # noqa: PLC0415 - rarely needed
 
     effect = changed(read_attempts(read_journal(folder.journal_path).lines))
     acted = effect is not False and end.outcome is Outcome.ERROR
@@ -221,7 +222,7 @@ def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
         "step": "run",
         "error": end.name,
         "what": end.what,
-        "state": _state(effect),
+        "state": state_of(effect),
         "next_step": end.next_step,
     }
     return record.but(
@@ -230,12 +231,6 @@ def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
         changed=effect,
         errors=(*record.errors, entry),
     )
-
-
-def _state(effect: bool | None) -> str:
-    from veza_nb.logbook import CHANGED, EFFECT_UNKNOWN  # noqa: PLC0415 - rarely needed
-
-    return {True: CHANGED, False: NOTHING_CHANGED, None: EFFECT_UNKNOWN}[effect]
 
 
 def _write_page(folder: Folder) -> None:

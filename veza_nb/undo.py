@@ -22,8 +22,8 @@ from veza_nb.errors import (
 )
 from veza_nb.journal import Journal
 from veza_nb.objects import Deployment
-from veza_nb.plans import Plan
-from veza_nb.podtemplates import same_template, template_digest
+from veza_nb.plans import Plan, in_effect
+from veza_nb.podtemplates import template_digest
 from veza_nb.rollout import RolloutState, read_rollout, settled
 from veza_nb.vocabulary import JournalEvent, RolloutPhase, Step
 
@@ -64,7 +64,7 @@ def send(cluster: Cluster, plan: Plan, journal: Journal) -> UndoResult:
         VezaError: the patch was refused, or it cannot be told what became of it.
     """
     live = cluster.deployment(plan.workload)
-    if _in_effect(live, plan):
+    if in_effect(live, plan):
         return _found(live, plan, journal)
     _refuse_changed(live, plan)
     intent = journal.append(Step.UNDO, JournalEvent.INTENT, _intent(plan)).seq
@@ -73,7 +73,7 @@ def send(cluster: Cluster, plan: Plan, journal: Journal) -> UndoResult:
     except InvalidError as error:
         _settle(journal, plan, intent, Effect.NONE, error=error.what)
         live = cluster.deployment(plan.workload)
-        if _in_effect(live, plan) and _own(plan, journal) is not None:
+        if in_effect(live, plan) and _own(plan, journal) is not None:
             # The patch of an earlier run, lost on the way, came in between.
             return _found(live, plan, journal)
         _refuse_changed(live, plan, cause=error)
@@ -107,11 +107,6 @@ def _settle(journal: Journal, plan: Plan, intent: int, effect: Effect, **more: o
 def _done(journal: Journal, plan: Plan, intent: int, kind: UndoKind, generation: int) -> UndoResult:
     _settle(journal, plan, intent, Effect.DONE, kind=kind, generation=generation)
     return UndoResult(kind, generation)
-
-
-def _in_effect(live: Deployment, plan: Plan) -> bool:
-    """Whether the target is live: it is pinned by its template, not by a number."""
-    return live.metadata.uid == plan.uid and same_template(live.spec.template, plan.template)
 
 
 def _own(plan: Plan, journal: Journal) -> Attempt | None:
@@ -161,7 +156,7 @@ def _look(
     while not deadline.passed and not _not_begun(error):
         with suppress(UnreachableError, ServerError):
             live = cluster.deployment(plan.workload)
-            if _in_effect(live, plan):
+            if in_effect(live, plan):
                 kind, generation = UndoKind.FOUND_DONE, live.metadata.generation
                 return _done(journal, plan, intent, kind, generation)
         cluster.clock.sleep(LOOK_PAUSE)

@@ -98,8 +98,8 @@ def _records(root: Path) -> Finding:
 
 def _services(cluster: Cluster, book: Catalog, namespace: str) -> Iterator[Finding]:
     for name in book.services:
-        service = book.service(name)
-        here = cluster.at(namespace or service.namespace)
+        service = book.service(name, namespace=namespace)
+        here = cluster.at(service.namespace)
         yield _rights(here, name, service.workload)
         try:
             here.deployment(service.workload)

@@ -63,9 +63,9 @@ def _services(ctx: click.Context, _: click.Parameter, begun: str) -> list[Comple
 
 def catalog_of(path: str) -> "Catalog":
     """The catalogue that was asked for."""
-    from veza_nb.catalog import load_catalog  # noqa: PLC0415 - lazy: a kernel may boot first
+    from veza_nb.catalog import usual_catalog  # noqa: PLC0415 - lazy: a kernel may boot first
 
-    return load_catalog(path or os.environ.get("VEZA_CATALOG", ""))
+    return usual_catalog(path)
 
 
 def records_root(given: str) -> Path:

@@ -3,7 +3,6 @@
 import json
 
 import click
-import msgspec
 
 from veza_nb import render
 from veza_nb.cli.options import catalog_of, cluster_options, login_name, service_argument
@@ -46,9 +45,7 @@ def command(
 ) -> int:
     """Show what a rollback of SERVICE would do. Changes nothing."""
     book = catalog_of(catalog)
-    chosen = book.service(service)
-    if namespace:
-        chosen = msgspec.structs.replace(chosen, namespace=namespace)
+    chosen = book.service(service, namespace=namespace)
     cluster = Cluster.connect(
         kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
     )
