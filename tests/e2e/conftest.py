@@ -18,7 +18,7 @@ from tests.conftest import SKIP_BY_NAME
 from veza_nb.clock import Deadline, SystemClock
 from veza_nb.cluster import Cluster, watch_workload
 from veza_nb.rollout import read_rollout, settled
-from veza_nb.sandbox.audit import AuditEntry
+from veza_nb.sandbox.apiserver.audit import AuditEntry
 from veza_nb.sandbox.lifecycle import TrainingCluster
 from veza_nb.vocabulary import RolloutPhase
 

@@ -16,14 +16,14 @@ import httpx
 import pytest
 import yaml
 
-from veza_nb.sandbox.access import Access, User, system_user
-from veza_nb.sandbox.api import DEFAULT_VERSION, Api, Request, Response
-from veza_nb.sandbox.audit import AuditLog
-from veza_nb.sandbox.calls import Time
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apiserver.access import Access, User, system_user
+from veza_nb.sandbox.apiserver.api import DEFAULT_VERSION, Api, Request, Response
+from veza_nb.sandbox.apiserver.audit import AuditLog
+from veza_nb.sandbox.apiserver.calls import Time
+from veza_nb.sandbox.apiserver.client import Client
+from veza_nb.sandbox.apiserver.logs import LogStore
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.credentials import Credentials, write_kubeconfig
-from veza_nb.sandbox.logs import LogStore
 from veza_nb.sandbox.server import Server
 
 Json = dict[str, Any]

@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
 from veza_nb.sandbox import seeding
-from veza_nb.sandbox.client import Client, PatchType
+from veza_nb.sandbox.apiserver.client import Client, PatchType
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.controllers.conditions import get_condition
 from veza_nb.sandbox.controllers.revisions import HASH_LABEL, REVISION
+from veza_nb.sandbox.nodes.releases import Releases
 from veza_nb.sandbox.plane import ControlPlane
-from veza_nb.sandbox.releases import Releases
 
 Json = dict[str, Any]
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tests.sandbox.conftest import RECORDINGS, ApiServer, recording
-from veza_nb.sandbox import kinds
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery import kinds
+from veza_nb.sandbox.apiserver.client import Client
 
 Json = dict[str, Any]
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import NAMESPACE, ApiInProcess, deployment
-from veza_nb.sandbox.client import Client
-from veza_nb.sandbox.status import ApiError
+from veza_nb.sandbox.apimachinery.status import ApiError
+from veza_nb.sandbox.apiserver.client import Client
 
 Json = dict[str, Any]
 RBAC = "rbac.authorization.k8s.io"

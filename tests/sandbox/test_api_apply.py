@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import NAMESPACE, ApiInProcess, deployment
-from veza_nb.sandbox.client import PatchType
+from veza_nb.sandbox.apiserver.client import PatchType
 
 Json = dict[str, Any]
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"

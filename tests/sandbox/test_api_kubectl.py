@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import NAMESPACE, RECORDINGS, ApiServer
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apiserver.client import Client
 
 Json = dict[str, Any]
 pytestmark = [

@@ -8,8 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.sandbox.conftest import NAMESPACE, ApiInProcess, deployment, pod
-from veza_nb.sandbox import selectors
-from veza_nb.sandbox.status import ApiError
+from veza_nb.sandbox.apimachinery import selectors
+from veza_nb.sandbox.apimachinery.status import ApiError
 
 Json = dict[str, Any]
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"

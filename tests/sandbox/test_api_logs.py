@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import NAMESPACE, ApiInProcess, ApiServer, pod
-from veza_nb.sandbox.client import Client
-from veza_nb.sandbox.logs import LogQuery, LogStore
+from veza_nb.sandbox.apiserver.client import Client
+from veza_nb.sandbox.apiserver.logs import LogQuery, LogStore
 
 Json = dict[str, Any]
 LOG = f"/api/v1/namespaces/{NAMESPACE}/pods/web/log"

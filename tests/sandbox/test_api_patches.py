@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from veza_nb.sandbox import patches
-from veza_nb.sandbox.schema import struct
-from veza_nb.sandbox.status import ApiError
+from veza_nb.sandbox.apimachinery.schema import struct
+from veza_nb.sandbox.apimachinery.status import ApiError
+from veza_nb.sandbox.apiserver import patches
 
 Json = dict[str, Any]
 POD = struct("core.v1.PodSpec")

@@ -12,7 +12,8 @@ import pytest
 
 from tests.sandbox import recorded
 from tests.sandbox.conftest import RECORDINGS, ApiServer, recording
-from veza_nb.sandbox import kinds, tables
+from veza_nb.sandbox.apimachinery import kinds
+from veza_nb.sandbox.apiserver import tables
 
 Json = dict[str, Any]
 _HEADERS = ("Content-Type", "Warning", "Retry-After", "X-Content-Type-Options")

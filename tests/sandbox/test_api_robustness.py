@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import NAMESPACE, ApiInProcess, ApiServer, deployment
-from veza_nb.sandbox.client import PatchType
+from veza_nb.sandbox.apiserver.client import PatchType
 
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"
 MAPS = f"/api/v1/namespaces/{NAMESPACE}/configmaps"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from veza_nb.sandbox.selectors import LabelSelector, label_selector
-from veza_nb.sandbox.store import GoneError, Store
+from veza_nb.sandbox.apimachinery.selectors import LabelSelector, label_selector
+from veza_nb.sandbox.apiserver.store import GoneError, Store
 
 Json = dict[str, Any]
 

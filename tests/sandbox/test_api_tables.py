@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import RECORDINGS, recording, recording_lines
-from veza_nb.sandbox.printing import others, pods, text, workloads
+from veza_nb.sandbox.apiserver.printing import others, pods, text, workloads
 
 Json = dict[str, Any]
 NOW = datetime(2026, 1, 2, 12, 0, 0, tzinfo=UTC)

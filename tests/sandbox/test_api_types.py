@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import RECORDINGS, recording
-from veza_nb.sandbox import kinds, openapi, protobuf, quantity
-from veza_nb.sandbox.decoding import DecodeError, Report, decode, empty
-from veza_nb.sandbox.ownership import (
+from veza_nb.sandbox.apimachinery import kinds, protobuf, quantity
+from veza_nb.sandbox.apimachinery.decoding import DecodeError, Report, decode, empty
+from veza_nb.sandbox.apimachinery.schema import struct
+from veza_nb.sandbox.apiserver import openapi
+from veza_nb.sandbox.apiserver.ownership import (
     Comparison,
     Managers,
     difference,
@@ -20,7 +22,6 @@ from veza_nb.sandbox.ownership import (
     paths,
     union,
 )
-from veza_nb.sandbox.schema import struct
 
 Json = dict[str, Any]
 

@@ -18,7 +18,7 @@ import pytest
 
 from tests.sandbox.conftest import NAMESPACE, ApiInProcess, ApiServer, pod, recording_lines
 from tests.sandbox.recorded import at_version, normalised
-from veza_nb.sandbox.client import Client, Subscription
+from veza_nb.sandbox.apiserver.client import Client, Subscription
 
 Json = dict[str, Any]
 PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.sandbox.conftest import NAMESPACE, ApiInProcess, deployment, pod
-from veza_nb.sandbox.client import Client, PatchType
-from veza_nb.sandbox.status import ApiError
+from veza_nb.sandbox.apimachinery.status import ApiError
+from veza_nb.sandbox.apiserver.client import Client, PatchType
 
 Json = dict[str, Any]
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.sandbox.planes import SPACE, Stage, play
+from veza_nb.sandbox.apimachinery.status import ApiError
 from veza_nb.sandbox.controllers import ranking
-from veza_nb.sandbox.status import ApiError
 
 Json = dict[str, Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from tests.sandbox.planes import REPOSITORY, SPACE, Stage, play
-from veza_nb.sandbox import podstatus, releases
-from veza_nb.sandbox.logs import LogQuery
-from veza_nb.sandbox.releases import ReleasesError
+from veza_nb.sandbox.apiserver.logs import LogQuery
+from veza_nb.sandbox.nodes import podstatus, releases
+from veza_nb.sandbox.nodes.releases import ReleasesError
 
 Json = dict[str, Any]
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings" / "objects"

@@ -17,10 +17,11 @@ import httpx
 import pytest
 import yaml
 
-from veza_nb.sandbox import detached, frontdoor
-from veza_nb.sandbox.frontdoor import SITES, answer
+from veza_nb.sandbox import detached
 from veza_nb.sandbox.lifecycle import ClusterError, TrainingCluster, down, status, up
-from veza_nb.sandbox.releases import Behavior
+from veza_nb.sandbox.nodes import frontdoor
+from veza_nb.sandbox.nodes.frontdoor import SITES, answer
+from veza_nb.sandbox.nodes.releases import Behavior
 from veza_nb.sandbox.scenarios import ScenarioError
 
 BACKEND, TRACKS = "veza-backend-api", "/api/v1/tracks"

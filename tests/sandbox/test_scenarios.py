@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from veza_nb.sandbox import releases, scenarios, seeding
+from veza_nb.sandbox import scenarios, seeding
 from veza_nb.sandbox.clock import Clock, parse_timestamp
 from veza_nb.sandbox.controllers.revisions import REVISION, revision_of
+from veza_nb.sandbox.nodes import releases
 from veza_nb.sandbox.plane import ControlPlane
 from veza_nb.sandbox.scenarios import ScenarioError
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import trustme
 import yaml
 
-from .access import AUTHENTICATED, MASTERS, Access, User
+from veza_nb.sandbox.apiserver.access import AUTHENTICATED, MASTERS, Access, User
 
 CLUSTER = "veza-training"
 NAMESPACE = "veza-production"

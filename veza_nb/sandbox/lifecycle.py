@@ -20,12 +20,12 @@ from typing import Any, TypeVar
 import yaml
 
 from veza_nb.sandbox import credentials, scenarios, seeding
-from veza_nb.sandbox.audit import AuditEntry
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apiserver.audit import AuditEntry
+from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.credentials import Credentials
 from veza_nb.sandbox.detached import HEALTHY, ClusterError, Running, down, status, up
-from veza_nb.sandbox.frontdoor import FrontDoor
+from veza_nb.sandbox.nodes.frontdoor import FrontDoor
 from veza_nb.sandbox.plane import VERSION, ControlPlane
 from veza_nb.sandbox.scenarios import Scenario
 from veza_nb.sandbox.server import Server

@@ -8,22 +8,22 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
-from veza_nb.sandbox.access import Access
-from veza_nb.sandbox.api import Api
-from veza_nb.sandbox.audit import AuditLog
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apiserver.access import Access
+from veza_nb.sandbox.apiserver.api import Api
+from veza_nb.sandbox.apiserver.audit import AuditLog
+from veza_nb.sandbox.apiserver.client import Client
+from veza_nb.sandbox.apiserver.logs import LogStore
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.controllers.base import Controller, Informers
 from veza_nb.sandbox.controllers.deployment import DeploymentController
 from veza_nb.sandbox.controllers.endpoints import EndpointsController
+from veza_nb.sandbox.controllers.events import expire_events
 from veza_nb.sandbox.controllers.garbage import GarbageCollector
 from veza_nb.sandbox.controllers.namespaces import NamespaceController
 from veza_nb.sandbox.controllers.replicaset import ReplicaSetController
 from veza_nb.sandbox.controllers.scheduler import Scheduler
-from veza_nb.sandbox.events import expire_events
-from veza_nb.sandbox.kubelet import Kubelet
-from veza_nb.sandbox.logs import LogStore
-from veza_nb.sandbox.releases import Releases, built_in
+from veza_nb.sandbox.nodes.kubelet import Kubelet
+from veza_nb.sandbox.nodes.releases import Releases, built_in
 
 VERSION = "v1.32.13"
 _MANAGER = "kube-controller-manager"

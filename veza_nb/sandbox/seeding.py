@@ -9,16 +9,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from veza_nb.sandbox.client import PatchType
+from veza_nb.sandbox.apimachinery.status import Json
+from veza_nb.sandbox.apiserver.client import PatchType
 from veza_nb.sandbox.clock import timestamp
 from veza_nb.sandbox.controllers.conditions import is_true
 from veza_nb.sandbox.controllers.deployment_status import is_complete
 from veza_nb.sandbox.controllers.endpoints import serving_pods
 from veza_nb.sandbox.controllers.revisions import LAST_APPLIED, revision_of
+from veza_nb.sandbox.nodes.releases import Behavior
 from veza_nb.sandbox.plane import ControlPlane
-from veza_nb.sandbox.releases import Behavior
 from veza_nb.sandbox.scenarios import Fault, PastRelease, Scenario, manifest
-from veza_nb.sandbox.status import Json
 
 NAMESPACE = "veza-production"
 CAUSE = "kubernetes.io/change-cause"

@@ -14,12 +14,13 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from . import negotiation, status
-from .api import Api
-from .calls import MAX_BODY
-from .credentials import Credentials
-from .messages import Request, Response
-from .watching import Subscription, WatchEvent
+from veza_nb.sandbox.apimachinery import status
+from veza_nb.sandbox.apiserver import negotiation
+from veza_nb.sandbox.apiserver.api import Api
+from veza_nb.sandbox.apiserver.calls import MAX_BODY
+from veza_nb.sandbox.apiserver.messages import Request, Response
+from veza_nb.sandbox.apiserver.watching import Subscription, WatchEvent
+from veza_nb.sandbox.credentials import Credentials
 
 _ENCODED_KEPT = 512
 _BATCH = 200

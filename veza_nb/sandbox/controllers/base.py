@@ -7,10 +7,10 @@ import logging
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
 
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery.status import ApiError, Json
+from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock
-from veza_nb.sandbox.controllers.queue import GATHER_SECONDS, WorkQueue
-from veza_nb.sandbox.informer import (
+from veza_nb.sandbox.controllers.informer import (
     Informer,
     Key,
     by_controller,
@@ -18,7 +18,7 @@ from veza_nb.sandbox.informer import (
     by_owner,
     orphaned,
 )
-from veza_nb.sandbox.status import ApiError, Json
+from veza_nb.sandbox.controllers.queue import GATHER_SECONDS, WorkQueue
 
 _log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ Kubernetes keeps two times in a Deployment's condition: `lastUpdateTime` moves w
 
 from __future__ import annotations
 
-from veza_nb.sandbox.status import Json
+from veza_nb.sandbox.apimachinery.status import Json
 
 
 def get_condition(status: Json, kind: str) -> Json | None:

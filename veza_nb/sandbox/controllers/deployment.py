@@ -10,7 +10,8 @@ import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery.status import ApiError, Json
+from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock, timestamp
 from veza_nb.sandbox.controllers import deployment_status as progress
 from veza_nb.sandbox.controllers import revisions, rollout
@@ -21,11 +22,10 @@ from veza_nb.sandbox.controllers.conditions import (
     set_condition,
 )
 from veza_nb.sandbox.controllers.deployment_status import Reason, View
+from veza_nb.sandbox.controllers.events import NORMAL, WARNING, EventRecorder, reference
+from veza_nb.sandbox.controllers.informer import Key, controller_of, key_of
 from veza_nb.sandbox.controllers.owners import claim
 from veza_nb.sandbox.controllers.rollout import Scale
-from veza_nb.sandbox.events import NORMAL, WARNING, EventRecorder, reference
-from veza_nb.sandbox.informer import Key, controller_of, key_of
-from veza_nb.sandbox.status import ApiError, Json
 
 _FINISHED = frozenset({"Succeeded", "Failed"})
 

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from veza_nb.sandbox.apimachinery.status import Json
 from veza_nb.sandbox.clock import parse_timestamp, timestamp
 from veza_nb.sandbox.controllers.conditions import (
     deployment_condition,
@@ -22,7 +23,6 @@ from veza_nb.sandbox.controllers.conditions import (
     set_condition,
 )
 from veza_nb.sandbox.controllers.rollout import available_of, max_unavailable, replicas_of
-from veza_nb.sandbox.status import Json
 
 NO_DEADLINE = 2**31 - 1
 """The value of `progressDeadlineSeconds` that means none."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery.selectors import from_object
+from veza_nb.sandbox.apimachinery.status import Json
+from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.controllers.base import SERVICE_LABEL, Controller, Informers
 from veza_nb.sandbox.controllers.conditions import is_true
+from veza_nb.sandbox.controllers.informer import Key, key_of
 from veza_nb.sandbox.controllers.revisions import owner_reference
-from veza_nb.sandbox.informer import Key, key_of
-from veza_nb.sandbox.selectors import from_object
-from veza_nb.sandbox.status import Json
 
 _MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
 _SLICE_CONTROLLER = "endpointslice-controller.k8s.io"

@@ -6,12 +6,12 @@ import copy
 import functools
 from collections.abc import Container, Iterable, Sequence
 
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery.kinds import RESOURCES
+from veza_nb.sandbox.apimachinery.status import ApiError, Json
+from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.controllers.base import Controller
-from veza_nb.sandbox.informer import Informer, Key, by_owner, key_of
-from veza_nb.sandbox.kinds import RESOURCES
-from veza_nb.sandbox.status import ApiError, Json
+from veza_nb.sandbox.controllers.informer import Informer, Key, by_owner, key_of
 
 FOREGROUND, ORPHAN = "foregroundDeletion", "orphan"
 

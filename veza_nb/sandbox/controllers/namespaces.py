@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery.kinds import RESOURCES
+from veza_nb.sandbox.apimachinery.status import ApiError, Json
+from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.controllers.base import Controller
-from veza_nb.sandbox.informer import Informer, Key, key_of
-from veza_nb.sandbox.kinds import RESOURCES
-from veza_nb.sandbox.status import ApiError, Json
+from veza_nb.sandbox.controllers.informer import Informer, Key, key_of
 
 _LOOK_AGAIN_SECONDS = 0.1
 ROOT_CA = "kube-root-ca.crt"

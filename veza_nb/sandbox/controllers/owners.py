@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery.selectors import LabelSelector, from_object
+from veza_nb.sandbox.apimachinery.status import Json
+from veza_nb.sandbox.apiserver.client import Client
+from veza_nb.sandbox.controllers.informer import Informer, key_of
 from veza_nb.sandbox.controllers.revisions import owner_reference
-from veza_nb.sandbox.informer import Informer, key_of
-from veza_nb.sandbox.selectors import LabelSelector, from_object
-from veza_nb.sandbox.status import Json
 
 
 def claim(

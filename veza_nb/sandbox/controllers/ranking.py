@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+from veza_nb.sandbox.apimachinery.status import Json
 from veza_nb.sandbox.clock import parse_timestamp
 from veza_nb.sandbox.controllers.conditions import get_condition
-from veza_nb.sandbox.status import Json
 
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 _PHASES = {"Pending": 0, "Unknown": 1, "Running": 2}

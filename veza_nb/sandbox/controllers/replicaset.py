@@ -6,19 +6,19 @@ import copy
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery.selectors import from_object
+from veza_nb.sandbox.apimachinery.status import ApiError, Json
+from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock, parse_timestamp, timestamp
 from veza_nb.sandbox.controllers import ranking
 from veza_nb.sandbox.controllers.base import Controller, Informers
 from veza_nb.sandbox.controllers.conditions import get_condition, remove_condition
 from veza_nb.sandbox.controllers.deployment_status import REPLICA_FAILURE
+from veza_nb.sandbox.controllers.events import NORMAL, WARNING, EventRecorder, reference
+from veza_nb.sandbox.controllers.informer import Key, controller_of, key_of
 from veza_nb.sandbox.controllers.owners import claim
 from veza_nb.sandbox.controllers.revisions import owner_reference
 from veza_nb.sandbox.controllers.rollout import replicas_of
-from veza_nb.sandbox.events import NORMAL, WARNING, EventRecorder, reference
-from veza_nb.sandbox.informer import Key, controller_of, key_of
-from veza_nb.sandbox.selectors import from_object
-from veza_nb.sandbox.status import ApiError, Json
 
 _REACT_SECONDS = 0.002
 # Quicker than a Deployment takes its next step: pods that must go are on their way before pods

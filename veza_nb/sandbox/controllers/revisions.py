@@ -11,8 +11,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Sequence
 
+from veza_nb.sandbox.apimachinery.status import Json
 from veza_nb.sandbox.controllers.rollout import DESIRED, MAX, created, max_surge, replicas_of
-from veza_nb.sandbox.status import Json
 
 REVISION = "deployment.kubernetes.io/revision"
 HISTORY = "deployment.kubernetes.io/revision-history"

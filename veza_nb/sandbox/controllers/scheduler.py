@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from veza_nb.sandbox.client import Client
+from veza_nb.sandbox.apimachinery.status import ApiError, Json
+from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock, timestamp
 from veza_nb.sandbox.controllers.base import Controller, Informers
-from veza_nb.sandbox.events import NORMAL, WARNING, EventRecorder, reference
-from veza_nb.sandbox.informer import Key, key_of
-from veza_nb.sandbox.status import ApiError, Json
+from veza_nb.sandbox.controllers.events import NORMAL, WARNING, EventRecorder, reference
+from veza_nb.sandbox.controllers.informer import Key, key_of
 
 _RETRY_SECONDS = 5.0
 

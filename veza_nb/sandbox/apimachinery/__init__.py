@@ -1,0 +1,1 @@
+"""What all of Kubernetes agrees on: kinds, schemas, selectors, quantities, errors, encodings."""

@@ -1,0 +1,108 @@
+"""What the server refuses with 422, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from veza_nb.sandbox.apimachinery import status
+from veza_nb.sandbox.apimachinery.kinds import Resource
+from veza_nb.sandbox.apimachinery.status import Cause
+from veza_nb.sandbox.apiserver.validation import others, pods, workloads
+from veza_nb.sandbox.apiserver.validation.causes import Raw, bad
+from veza_nb.sandbox.apiserver.validation.metadata import metadata, metadata_parts
+
+Json = dict[str, Any]
+
+
+def check_create(resource: Resource, document: Json) -> None:
+    """Refuse a new object that is not valid.
+
+    Raises:
+        ApiError: 422.
+    """
+    causes = [*metadata(resource, document["metadata"]), *_kind(resource, document)]
+    _raise(resource, document["metadata"].get("name", ""), causes)
+
+
+def check_update(resource: Resource, subresource: str, old: Json, new: Json) -> None:
+    """Refuse a change that makes an object invalid or touches what may not change.
+
+    Raises:
+        ApiError: 422.
+    """
+    causes = list(metadata_parts(new["metadata"]))
+    if subresource != "status":
+        if "spec" not in new or old.get("spec") != new["spec"]:
+            causes += _kind(resource, new)
+        causes += immutable(resource, old, new)
+    _raise(resource, new["metadata"]["name"], causes)
+
+
+def check_identity(resource: Resource, old: Json, new: Json) -> None:
+    """Refuse another uid, and take over the right one where none was sent.
+
+    Raises:
+        ApiError: 422.
+    """
+    if not new.get("uid"):
+        new["uid"] = old["uid"]
+    if new["uid"] != old["uid"]:
+        cause = bad("metadata.uid", new["uid"], "field is immutable")
+        # The server checks twice and lists it twice.
+        raise status.invalid(resource.kind, resource.group, old["name"], [cause, cause])
+
+
+def _raise(resource: Resource, name: str, causes: list[Cause]) -> None:
+    if causes:
+        raise status.invalid(resource.kind, resource.group, name, causes)
+
+
+def _kind(resource: Resource, document: Json) -> Iterator[Cause]:
+    check = _BY_KIND.get(resource.kind)
+    if check is not None:
+        yield from check(document)
+
+
+_BY_KIND = {
+    "ClusterRoleBinding": others.role_binding,
+    "DaemonSet": workloads.workload,
+    "Deployment": workloads.deployment,
+    "Event": others.event,
+    "HorizontalPodAutoscaler": others.autoscaler,
+    "Job": workloads.job,
+    "Lease": others.lease,
+    "Pod": pods.pod,
+    "PodDisruptionBudget": others.budget,
+    "ReplicaSet": workloads.workload,
+    "RoleBinding": others.role_binding,
+    "Service": others.service,
+    "StatefulSet": workloads.workload,
+}
+
+
+def immutable(resource: Resource, old: Json, new: Json) -> Iterator[Cause]:
+    """Yield what a change touches that may not change."""
+    if resource.kind in ("Deployment", "ReplicaSet", "DaemonSet"):
+        yield from workloads.same_selector(old, new)
+    elif resource.kind == "Job":
+        yield from workloads.same_selector(old, new)
+        if old["spec"]["template"] != new["spec"]["template"]:
+            yield bad("spec.template", Raw("core.PodTemplateSpec{}"), "field is immutable")
+    elif resource.kind == "Pod":
+        yield from pods.pod_change(old["spec"], new["spec"])
+    elif resource.kind in ("RoleBinding", "ClusterRoleBinding"):
+        if old["roleRef"] != new["roleRef"]:
+            yield bad("roleRef", Raw("rbac.RoleRef{}"), "cannot change roleRef")
+    elif resource.kind == "Service":
+        before, after = old["spec"].get("clusterIP"), new["spec"].get("clusterIP")
+        if before != after and new["spec"]["type"] != "ExternalName" and before not in (None, ""):
+            yield bad("spec.clusterIPs[0]", [after], "may not change once set")
+    elif resource.kind in ("ConfigMap", "Secret") and old.get("immutable"):
+        for part in ("data", "binaryData"):
+            if old.get(part) != new.get(part):
+                yield Cause(
+                    "FieldValueForbidden",
+                    "Forbidden: field is immutable when `immutable` is set",
+                    part,
+                )
