@@ -37,6 +37,7 @@ from veza_nb.plans import Plan, Refusal, in_effect
 from veza_nb.preflight import Preflight, preflight
 from veza_nb.prepare import prepare
 from veza_nb.records import Record, new_incident_id
+from veza_nb.remember import remarks, remember
 from veza_nb.report import postmortem
 from veza_nb.rollout import RolloutState
 from veza_nb.undo import UndoKind, UndoResult, follow, send
@@ -298,6 +299,9 @@ class Incident:
         outcome = outcome_of(verdict, changed=logbook.changed, still_live=still_live)
         logbook.journal.append(Step.CLOSE, JournalEvent.DONE, {"outcome": outcome})
         todo = left_to_do(self._plan, changed=logbook.changed)
+        if outcome is Outcome.RECOVERED and logbook.changed:
+            marks = remarks(logbook.record, self.cluster.clock.now())
+            todo += remember(self.cluster, logbook.journal, marks)
         logbook.close(outcome, self.cluster.clock.now(), left_to_do=todo)
         logbook.folder.write_text(
             "postmortem.md", postmortem(logbook.record, logbook.journal.lines)

@@ -22,7 +22,7 @@ from veza_nb.records import Folder, Record, actions_from, open_folder
 from veza_nb.vocabulary import JournalEvent, Outcome, Step
 
 EFFECT_UNKNOWN = "It is not known whether the undo took effect."
-CHANGED = "The undo was sent and took effect; this run changed nothing else."
+CHANGED = "The undo was sent and took effect; nothing else of the service was changed."
 
 
 class Logbook:

@@ -59,6 +59,9 @@ class Plan:
         patch: the JSON patch with its preconditions.
         noop: the live template already is the target.
         reasons: why this target.
+        from_replicaset: name of the live template's ReplicaSet, "" where it has none.
+        from_hash: its `pod-template-hash`.
+        to_replicaset: name of the target's ReplicaSet.
     """
 
     id: str
@@ -82,6 +85,9 @@ class Plan:
     patch: tuple[Mapping[str, object], ...]
     noop: bool
     reasons: tuple[str, ...]
+    from_replicaset: str = ""
+    from_hash: str = ""
+    to_replicaset: str = ""
 
     @property
     def blockers(self) -> tuple[Guard, ...]:
@@ -161,6 +167,9 @@ def make_plan(
         command=_undo_command(deployment, target.number),
         patch=() if case.noop else undo_patch(deployment, target.template, change_cause=cause),
         noop=case.noop,
+        from_replicaset=history.current.replicaset if history.current else "",
+        from_hash=history.current.template_hash if history.current else "",
+        to_replicaset=target.replicaset,
         reasons=history.reasons if not to_revision else _named(target),
     )
 

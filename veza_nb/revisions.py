@@ -23,8 +23,9 @@ from veza_nb.replicasets import (
     template_hash,
     time_in_service,
 )
+from veza_nb.reputation import Mark, read_mark
 from veza_nb.vocabulary import Annotation
-from veza_nb.words import count, one_line, span, utc
+from veza_nb.words import count, span, utc
 
 PROVEN_AFTER = timedelta(minutes=15)
 """In service at least that long before it was replaced: evidence that a revision works."""
@@ -145,7 +146,7 @@ def _live(replicaset: ReplicaSet, live_for: timedelta | None) -> Revision:
         # A reused template may have come back before the earliest sign of it that is left.
         least = "at least " if earlier_numbers(replicaset) else ""
         since = f"live for {least}{span(live_for)}"
-    return _revision(replicaset, Standing.CURRENT, live_for, (since, *_marked(replicaset)))
+    return _revision(replicaset, Standing.CURRENT, live_for, (since, *_said(read_mark(replicaset))))
 
 
 def _earlier(replicaset: ReplicaSet, owned: Sequence[ReplicaSet], workload: Workload) -> Revision:
@@ -153,18 +154,20 @@ def _earlier(replicaset: ReplicaSet, owned: Sequence[ReplicaSet], workload: Work
     served = time_in_service(replicaset, owned)
     follower = left_for_older(replicaset, owned)
     restart = only_restarted(replicaset.spec.template, workload.deployment.spec.template)
-    marked = _marked(replicaset)
+    mark = read_mark(replicaset)
     proven, evidence = _evidence(replicaset, served)
-    against = [*marked]
+    against = list(_said(mark))
     if follower is not None:
         number = revision_number(follower.metadata)
         against.append(f"somebody went back from it to an older template (now revision {number})")
     if restart:
         against.append("differs from the live template only by a restart: same images, no cure")
+    # An earlier incident's good word counts, unless its pods say otherwise today.
+    proven = proven or (mark is not None and not mark.bad and not replicaset.status.replicas)
     standing = Standing.GOOD if proven and follower is None else Standing.UNKNOWN
     return _revision(
         replicaset,
-        Standing.BAD if marked else standing,
+        Standing.BAD if mark is not None and mark.bad else standing,
         served,
         (*against, evidence),
         abandoned=follower is not None,
@@ -202,11 +205,9 @@ def _revision(
     )
 
 
-def _marked(replicaset: ReplicaSet) -> tuple[str, ...]:
-    """What the verdict annotation says against it, if anything."""
-    verdict = replicaset.metadata.annotations.get(Annotation.VERDICT, "")
-    bad = verdict.strip().lower().startswith("bad")
-    return (f"marked {one_line(verdict)!r} after an earlier incident",) if bad else ()
+def _said(mark: Mark | None) -> tuple[str, ...]:
+    """What an earlier incident found out about it, if anything."""
+    return (f"marked {mark.text!r} after an earlier incident",) if mark is not None else ()
 
 
 def _evidence(replicaset: ReplicaSet, served: timedelta | None) -> tuple[bool, str]:

@@ -200,6 +200,16 @@ class Cluster:
         )
         return decode(answer, Deployment)
 
+    def annotate_replicaset(self, name: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of a ReplicaSet; sent again it changes nothing more."""
+        self.transport.send(
+            "PATCH",
+            self.path("apps/v1", "replicasets", name),
+            query={"fieldManager": FIELD_MANAGER},
+            body={"metadata": {"annotations": dict(annotations)}},
+            content_type=PatchType.MERGE,
+        )
+
     def listed(
         self, group_version: str, resource: str, kind: type[T], selector: str
     ) -> tuple[tuple[T, ...], str]:
