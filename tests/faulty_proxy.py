@@ -59,7 +59,8 @@ def _handler(proxy: Proxy, upstream: httpx.Client) -> type[BaseHTTPRequestHandle
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            undo = self.command == "PATCH" and "dryRun" not in self.path
+            is_patch = self.command == "PATCH" and "/deployments/" in self.path
+            undo = is_patch and "dryRun" not in self.path
             if undo:
                 proxy.patches.append(self.path)
             if undo and proxy.fault in {Fault.UNAVAILABLE, Fault.TOO_MANY}:

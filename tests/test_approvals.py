@@ -63,3 +63,24 @@ def test_approval_of_one_plan_is_none_of_another(plan: Plan) -> None:
     assert isinstance(
         read_confirmation("p-0123456789ab:alice", other, operator="kim", now=NOW), Refusal
     )
+
+
+@pytest.mark.parametrize(
+    "confirm", ["veza-backend-api", "p-0123456789ab:alice", "p-0123456789ab: Alice "]
+)
+def test_where_two_people_are_required_the_operator_alone_does_not_count(
+    plan: Plan, confirm: str
+) -> None:
+    read = read_confirmation(confirm, plan, operator="alice", now=NOW, two_people=True)
+
+    assert isinstance(read, Refusal)
+    assert "Two people" in read.what
+
+
+def test_where_two_people_are_required_another_one_does(plan: Plan) -> None:
+    confirm = f"{plan.id}:bob"
+
+    read = read_confirmation(confirm, plan, operator="alice", now=NOW, two_people=True)
+
+    assert isinstance(read, Approval)
+    assert read.approver == "bob"

@@ -1,5 +1,6 @@
 """The services file: what it says, and how it is refused."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -86,3 +87,40 @@ def test_missing_and_unreadable_files_are_named(tmp_path: Path) -> None:
     for path in (tmp_path / "none.yaml", tmp_path, binary):
         with pytest.raises(CatalogError, match=str(path)):
             load_catalog(path)
+
+
+FREEZE = "extends: veza\nfreeze:\n  - {from: 2026-12-20T00:00:00Z, to: 2027-01-02T00:00:00Z}\n"
+
+
+@pytest.mark.parametrize(
+    ("at", "frozen"),
+    [
+        (datetime(2026, 12, 19, 23, 59, tzinfo=UTC), False),
+        (datetime(2026, 12, 20, tzinfo=UTC), True),
+        (datetime(2027, 1, 1, 23, 59, tzinfo=UTC), True),
+        (datetime(2027, 1, 2, tzinfo=UTC), False),
+    ],
+)
+def test_a_freeze_holds_from_its_beginning_until_its_end(
+    tmp_path: Path, at: datetime, *, frozen: bool
+) -> None:
+    said = load_catalog(written(tmp_path, FREEZE)).frozen(at)
+
+    assert frozen is bool(said)
+    assert said in ("", "no reason given (until 2027-01-02 00:00:00 UTC)")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("- {from: 2026-12-20T00:00:00Z, to: 2026-12-20T00:00:00Z}", "ends after it begins"),
+        ("- {from: 2026-12-20, to: 2026-12-21T00:00:00Z}", "datetime"),
+        ("- {from: 2026-12-20T00:00:00Z}", "to"),
+        ("- {since: 1}", "since"),
+    ],
+)
+def test_a_broken_freeze_is_refused_with_its_line(tmp_path: Path, line: str, said: str) -> None:
+    path = written(tmp_path, f"extends: veza\nfreeze:\n  {line}\n")
+
+    with pytest.raises(CatalogError, match=rf"services.yaml:3: .*{said}"):
+        load_catalog(path)

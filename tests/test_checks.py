@@ -27,6 +27,7 @@ from veza_nb.checks import (
     rollout_checks,
     soak_check,
 )
+from veza_nb.choices import Choice
 from veza_nb.findings import Diagnosis
 from veza_nb.objects import Workload
 from veza_nb.plans import Plan, make_plan
@@ -47,7 +48,7 @@ def planned(before: Workload, to_revision: int | None = None) -> Plan:
         incident="i",
         reason="",
         operator="alice",
-        to_revision=to_revision,
+        choice=Choice(to_revision or 0),
     )
     assert isinstance(made, Plan), made
     return made

@@ -10,6 +10,7 @@ import pytest
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONGEST_CELL = 12
+LONGEST_LIST = 16
 
 
 def cells(path: Path) -> list[dict[str, Any]]:
@@ -64,7 +65,9 @@ class TestEveryNotebook:
         )  # fmt: skip
         for cell in code(path):
             text = source(cell)
-            assert len(text.splitlines()) <= LONGEST_CELL, cell["id"]
+            # A list of values is read line by line; code has to be understood as a whole.
+            longest = LONGEST_LIST if cell["id"] == "parameters" else LONGEST_CELL
+            assert len(text.splitlines()) <= longest, cell["id"]
             assert not any(line.lstrip().startswith(("%", "!")) for line in text.splitlines())
             found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, forbidden)]
             assert found == [], cell["id"]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.builders import HEALTHY, NOW, probe
 from veza_nb.checks import Baseline, conclude, probe_checks, rollout_checks, soak_check
+from veza_nb.choices import Choice
 from veza_nb.findings import decide, find
 from veza_nb.objects import Workload
 from veza_nb.plans import Plan, make_plan
@@ -211,7 +212,7 @@ def test_the_whole_middle_answers(
         incident="i",
         reason="r",
         operator="o",
-        to_revision=to_revision,
+        choice=Choice(to_revision or 0),
     )
 
     assert diagnosis.argument[-1].startswith("So: ")

@@ -24,6 +24,7 @@ from tests.builders import (
     template,
     workload,
 )
+from veza_nb.choices import Choice
 from veza_nb.findings import Diagnosis, decide, find
 from veza_nb.guards import Guard
 from veza_nb.objects import Deployment, Workload
@@ -54,7 +55,7 @@ def propose(
         **more,
     }
     history = read_history(seen, now=at)
-    return make_plan(seen, history, diagnosis, to_revision=to_revision, **options)
+    return make_plan(seen, history, diagnosis, choice=Choice(to_revision or 0), **options)
 
 
 def plan(seen: Workload, diagnosis: Diagnosis = ROLL_BACK, **more: Any) -> Plan:

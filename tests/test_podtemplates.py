@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from tests.builders import recorded, template
 from veza_nb.podtemplates import (
     images,
-    named_sources,
     only_restarted,
     same_template,
     template_changes,
     template_digest,
     without_hash,
 )
+from veza_nb.references import named_sources
 
 KEYS = ["name", "env", "value", "image", "labels", "volumes", "x"]
 SCALARS = st.none() | st.booleans() | st.integers(-9, 9) | st.text(max_size=4)

@@ -28,7 +28,7 @@ class Approval:
 
 
 def read_confirmation(
-    confirm: str, plan: Plan, *, operator: str, now: datetime
+    confirm: str, plan: Plan, *, operator: str, now: datetime, two_people: bool = False
 ) -> Approval | Refusal:
     """Read a confirmation as it was typed or passed.
 
@@ -37,14 +37,31 @@ def read_confirmation(
         plan: what is to be approved.
         operator: who runs this; approves where the service's name was given.
         now: stamped on the approval.
+        two_people: the approver must be somebody else than the operator.
     """
     typed = confirm.strip()
-    if typed == plan.service:
-        return Approval(plan.id, operator, "service name", now)
     named, _, approver = typed.partition(":")
-    if named == plan.id and approver.strip():
-        return Approval(plan.id, approver.strip(), "plan id", now)
-    return Refusal(what=_wrong(typed, plan), next_step=how_to_approve(plan), guards=())
+    if typed == plan.service:
+        found = Approval(plan.id, operator, "service name", now)
+    elif named == plan.id and approver.strip():
+        found = Approval(plan.id, approver.strip(), "plan id", now)
+    else:
+        return Refusal(what=_wrong(typed, plan), next_step=how_to_approve(plan), guards=())
+    if two_people and _same_person(found.approver, operator):
+        return _needs_another(plan, operator)
+    return found
+
+
+def _same_person(one: str, other: str) -> bool:
+    return one.strip().casefold() == other.strip().casefold()
+
+
+def _needs_another(plan: Plan, operator: str) -> Refusal:
+    return Refusal(
+        what=f"Two people are required here, and {operator} is the operator already.",
+        next_step=f"Let somebody else approve: confirm = {f'{plan.id}:<their name>'!r}.",
+        guards=(),
+    )
 
 
 def how_to_approve(plan: Plan) -> str:

@@ -8,6 +8,7 @@ refused with the file's line: a typo in an expectation must not pass as "no expe
 import os
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -15,6 +16,7 @@ import msgspec
 import yaml
 
 from veza_nb.errors import CatalogError, NotFoundError
+from veza_nb.words import clock_time, utc
 
 BUILT_IN = Path(__file__).with_name("data") / "veza.yaml"
 
@@ -84,13 +86,46 @@ class Verify(_Section, frozen=True):
     probe_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 3.0
 
 
+class Freeze(_Section, frozen=True, rename={"begin": "from", "end": "to"}):
+    """A time in which nothing is to be changed without a reason of its own.
+
+    Attributes:
+        begin: `from` in the file: from then on.
+        end: `to` in the file: until then.
+        reason: shown to whoever wants to change something.
+    """
+
+    begin: datetime
+    end: datetime
+    reason: str = "no reason given"
+
+
+class Approving(_Section, frozen=True):
+    """Who may approve.
+
+    Attributes:
+        two_people: the approver must be somebody else than the operator.
+    """
+
+    two_people: bool = False
+
+
 class Catalog(_Section, frozen=True, kw_only=True):
     """A whole services file. `source` is where it was read from."""
 
     namespace: str = "default"
     services: dict[str, Service]
     verify: Verify = Verify()
+    freeze: tuple[Freeze, ...] = ()
+    approval: Approving = Approving()
     source: str = ""
+
+    def frozen(self, now: datetime) -> str:
+        """Why changes are frozen at that moment; "" where they are not."""
+        for one in self.freeze:
+            if utc(one.begin) <= utc(now) < utc(one.end):
+                return f"{one.reason} (until {clock_time(one.end)})"
+        return ""
 
     def service(self, name: str, *, namespace: str = "") -> Service:
         """The service of that name, with its defaults filled in.
@@ -277,6 +312,9 @@ def _steps(path: str) -> tuple[str | int, ...]:
 
 
 def _check_references(document: _Document, catalog: Catalog) -> None:
+    for number, freeze in enumerate(catalog.freeze):
+        if utc(freeze.end) <= utc(freeze.begin):
+            raise document.wrong(("freeze", number, "to"), "a freeze ends after it begins")
     for name, service in catalog.services.items():
         for other in service.depends_on:
             if other not in catalog.services:

@@ -18,8 +18,9 @@ from veza_nb import __version__, display, render
 from veza_nb.accounts import Cluster as Where
 from veza_nb.approvals import Approval, how_to_approve, read_confirmation
 from veza_nb.attempts import newest
-from veza_nb.catalog import Service, Verify, usual_catalog
+from veza_nb.catalog import Catalog, Service, usual_catalog
 from veza_nb.checks import Baseline, Verification
+from veza_nb.choices import Choice, read_choice
 from veza_nb.cluster import Cluster
 from veza_nb.detect import Detection, detect_settled
 from veza_nb.errors import (
@@ -35,7 +36,7 @@ from veza_nb.logbook import Logbook, identity_of
 from veza_nb.outcomes import complaint, left_to_do, outcome_of
 from veza_nb.plans import Plan, Refusal, in_effect
 from veza_nb.preflight import Preflight, preflight
-from veza_nb.prepare import prepare
+from veza_nb.prepare import Order, prepare
 from veza_nb.records import Record, new_incident_id
 from veza_nb.remember import remarks, remember
 from veza_nb.report import postmortem
@@ -61,7 +62,7 @@ class Incident:
         *,
         service_name: str,
         service: Service,
-        settings: Verify,
+        catalog: Catalog,
         cluster: Cluster,
         logbook: Logbook,
         operator: str,
@@ -71,7 +72,8 @@ class Incident:
         self.service = service
         self.cluster = cluster
         self.logbook = logbook
-        self._settings = settings
+        self._catalog = catalog
+        self._settings = catalog.verify
         self._operator = operator
         self._preflight: Preflight | None = None
         self._detection: Detection | None = None
@@ -140,7 +142,7 @@ class Incident:
         incident = cls(
             service_name=service,
             service=chosen,
-            settings=book.verify,
+            catalog=book,
             cluster=cluster,
             logbook=Logbook.open(root, first, clock=cluster.clock),
             operator=who,
@@ -177,23 +179,28 @@ class Incident:
             self.logbook.done(Step.HISTORY, {"recommended": number}, **facts)
             display.show(render.history(found, now=self.cluster.clock.now()))
 
-    def plan(self, *, to_revision: int = 0) -> Plan:
+    def plan(
+        self, *, to_revision: int = 0, as_of: str = "", image: str = "", break_glass: str = ""
+    ) -> Plan:
         """Make the plan, let the server check it, and show it; nothing is changed.
 
+        Where neither revision, time nor image is named, the recommended revision is taken.
+
         Args:
-            to_revision: 0 takes the recommended one.
+            to_revision: go back to this number.
+            as_of: go back to what was in service then: a time, or `2h` for ago.
+            image: go back to the newest revision with this image or tag.
+            break_glass: why something is to be changed during a change freeze.
 
         Raises:
             RefusedError: there is nothing to go back to.
+            UsageError: an argument is wrong.
         """
         with self._during(Step.PLAN):
             self._plan = self._verification = None
-            if to_revision < 0:
-                raise UsageError(
-                    f"There is no revision {to_revision}.",
-                    next_step="Give a number from the history, or 0 for the recommended one.",
-                )
-            made = self._prepare(to_revision)
+            now = self.cluster.clock.now()
+            choice = read_choice(to_revision=to_revision, as_of=as_of, image=image, now=now)
+            made = self._prepare(choice, break_glass)
             if isinstance(made, Refusal):
                 self.logbook.update(refusal=made)
                 display.show(render.refusal(made))
@@ -326,7 +333,7 @@ class Incident:
             )
             display.show(render.opening(self.logbook.record, seen, resumed=self.logbook.resumed))
 
-    def _prepare(self, to_revision: int) -> Plan | Refusal:
+    def _prepare(self, choice: Choice, break_glass: str) -> Plan | Refusal:
         seen = self._need_detection()
         if self._preflight is not None and self._preflight.denied:
             # Rights may have been granted since; without this a person had to begin again.
@@ -335,12 +342,17 @@ class Incident:
             self.cluster,
             self.service,
             seen.diagnosis,
-            name=self.service_name,
-            incident=self.id,
-            reason=self.logbook.record.reason,
-            operator=self._operator,
-            to_revision=to_revision,
-            earlier=None if to_revision else newest(self.logbook.attempts),
+            Order(
+                service=self.service_name,
+                incident=self.id,
+                operator=self._operator,
+                reason=self.logbook.record.reason,
+                choice=choice,
+                freeze=self._catalog.frozen(self.cluster.clock.now()),
+                break_glass=break_glass,
+            ),
+            lock=self._lock,
+            earlier=None if choice.named else newest(self.logbook.attempts),
             denied=self._preflight.denied if self._preflight else (),
         )
 
@@ -357,7 +369,13 @@ class Incident:
 
     def _take(self, plan: Plan, confirm: str) -> str:
         now = self.cluster.clock.now()
-        read = read_confirmation(confirm, plan, operator=self._operator, now=now)
+        read = read_confirmation(
+            confirm,
+            plan,
+            operator=self._operator,
+            now=now,
+            two_people=self._catalog.approval.two_people,
+        )
         if isinstance(read, Refusal):
             raise RefusedError(read.what, next_step=read.next_step)
         self._write_approval(plan, read)

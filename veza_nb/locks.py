@@ -125,6 +125,18 @@ class Lock:
             if hold.lost:
                 raise self._refusal(self._read())
 
+    def other(self) -> RefusedError | None:
+        """Who else holds it now, as the refusal that `acquire` would meet; None where it is free.
+
+        A lock that has expired counts as free here; `acquire` looks more closely.
+        """
+        present = self._read()
+        if present is None or not present.spec.holder_identity or self._ours(present):
+            return None
+        left = self._left(present)
+        silent = left is not None and left < -DOUBT
+        return None if silent or self._left_behind(present) else self._refusal(present)
+
     def release(self) -> None:
         """Give the lock back; a failure is left to the Lease's expiry."""
         hold, self._hold = self._hold, None

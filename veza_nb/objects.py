@@ -214,6 +214,56 @@ class Pod(_Reader, frozen=True):
     status: PodStatus = PodStatus()
 
 
+class CrossVersionObjectReference(_Reader, frozen=True):
+    """spec.scaleTargetRef of an autoscaler."""
+
+    kind: str = ""
+    name: str = ""
+
+
+class HorizontalPodAutoscalerSpec(_Reader, frozen=True):
+    """HorizontalPodAutoscaler spec, as far as it is read."""
+
+    scale_target_ref: CrossVersionObjectReference = CrossVersionObjectReference()
+    min_replicas: int = 1
+    max_replicas: int = 0
+
+
+class HorizontalPodAutoscaler(_Reader, frozen=True):
+    """autoscaling/v2 HorizontalPodAutoscaler."""
+
+    metadata: ObjectMeta
+    spec: HorizontalPodAutoscalerSpec = HorizontalPodAutoscalerSpec()
+
+
+class ResourceQuotaSpec(_Reader, frozen=True):
+    """ResourceQuota spec: which pods it counts."""
+
+    scopes: tuple[str, ...] = ()
+    scope_selector: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class ResourceQuotaStatus(_Reader, frozen=True):
+    """ResourceQuota status: resource to quantity."""
+
+    hard: dict[str, str] = msgspec.field(default_factory=dict)
+    used: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class ResourceQuota(_Reader, frozen=True):
+    """v1 ResourceQuota."""
+
+    metadata: ObjectMeta
+    spec: ResourceQuotaSpec = ResourceQuotaSpec()
+    status: ResourceQuotaStatus = ResourceQuotaStatus()
+
+
+class PartialObject(_Reader, frozen=True):
+    """An object of any kind, by its metadata alone."""
+
+    metadata: ObjectMeta
+
+
 class ObjectReference(_Reader, frozen=True):
     """involvedObject of an Event."""
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from veza_nb.choices import RECOMMENDED, Choice, find_chosen, why_none
 from veza_nb.evidence import kubectl
 from veza_nb.findings import Diagnosis
 from veza_nb.guards import Case, Guard, all_guards
@@ -12,12 +13,13 @@ from veza_nb.objects import Deployment, PodTemplate, Workload
 from veza_nb.podtemplates import (
     Change,
     images,
-    named_sources,
     same_template,
     template_changes,
     template_digest,
 )
+from veza_nb.references import named_sources
 from veza_nb.revisions import History, Revision, find_revision
+from veza_nb.surroundings import NOTHING_SEEN, Surroundings
 from veza_nb.vocabulary import Annotation, Level
 from veza_nb.words import listing, one_line
 
@@ -119,9 +121,12 @@ def make_plan(
     incident: str,
     reason: str,
     operator: str,
-    to_revision: int = 0,
+    choice: Choice = RECOMMENDED,
     pinned: int = 0,
     denied: Sequence[str] = (),
+    around: Surroundings = NOTHING_SEEN,
+    freeze: str = "",
+    break_glass: str = "",
 ) -> Plan | Refusal:
     """The plan to go back, or why there is none.
 
@@ -133,21 +138,32 @@ def make_plan(
         incident: id of the incident.
         reason: why, in the operator's words; may be empty.
         operator: who does it.
-        to_revision: the number that the operator named; 0 for the recommended one.
+        choice: what the operator named.
         pinned: number of the revision that this incident has sent already; it is the target
             then, but nobody named it.
         denied: permissions that are missing, e.g. "patch deployments".
+        around: what stands around the Deployment.
+        freeze: why changes are frozen now; "" where they are not.
+        break_glass: why the operator changes something all the same; may be empty.
     """
-    number = to_revision or pinned
-    target = find_revision(history, number) if number else history.recommended
+    target = _target(history, choice, pinned)
     if target is None:
-        return _refusal(workload, history, to_revision)
+        return _refusal(workload, history, choice)
     deployment = workload.deployment
     metadata, spec = deployment.metadata, deployment.spec
-    case = Case(deployment, target, diagnosis, named=bool(to_revision), denied=denied)
+    case = Case(
+        workload,
+        target,
+        diagnosis,
+        named=choice.named,
+        denied=denied,
+        around=around,
+        freeze=freeze,
+        break_glass=one_line(break_glass),
+    )
     cause = _change_cause(target, operator=operator, incident=incident, reason=reason)
     return Plan(
-        id=_plan_id(deployment, target, to_revision),
+        id=_plan_id(deployment, target, choice),
         incident=incident,
         service=service,
         namespace=metadata.namespace,
@@ -170,7 +186,7 @@ def make_plan(
         from_replicaset=history.current.replicaset if history.current else "",
         from_hash=history.current.template_hash if history.current else "",
         to_replicaset=target.replicaset,
-        reasons=history.reasons if not to_revision else _named(target),
+        reasons=_named(target) if choice.named else history.reasons,
     )
 
 
@@ -211,10 +227,11 @@ def _pointer(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _plan_id(deployment: Deployment, target: Revision, to_revision: int) -> str:
+def _plan_id(deployment: Deployment, target: Revision, choice: Choice) -> str:
     """The same Deployment, target and options make the same id: an approval names it."""
     metadata = deployment.metadata
-    parts = [metadata.uid, metadata.generation, template_digest(target.template), to_revision]
+    asked = [choice.to_revision, str(choice.as_of or ""), choice.image]
+    parts = [metadata.uid, metadata.generation, template_digest(target.template), *asked]
     return "p-" + sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -245,12 +262,22 @@ def _not_restored(deployment: Deployment, target: Revision) -> tuple[str, ...]:
     )
 
 
-def _refusal(workload: Workload, history: History, to_revision: int | None) -> Refusal:
+def _target(history: History, choice: Choice, pinned: int) -> Revision | None:
+    if choice.named:
+        return find_chosen(history, choice)
+    return find_revision(history, pinned) if pinned else history.recommended
+
+
+def _refusal(workload: Workload, history: History, choice: Choice) -> Refusal:
     metadata = workload.deployment.metadata
     look = kubectl(metadata.namespace, "rollout", "history", f"deployment/{metadata.name}")
     earlier = [revision for revision in history.revisions if revision is not history.current]
-    if to_revision:
-        return _unknown(history, to_revision, look)
+    if choice.named:
+        return Refusal(
+            what=why_none(history, choice),
+            next_step=f"Name one of these with to_revision; see `{look}`.",
+            guards=(),
+        )
     if earlier:
         numbers = listing((str(r.number) for r in earlier if r.number), limit=9)
         return Refusal(
@@ -267,17 +294,5 @@ def _refusal(workload: Workload, history: History, to_revision: int | None) -> R
             metadata.namespace, "set", "image", f"deployment/{metadata.name}", "CONTAINER=IMAGE"
         )
         + "`.",
-        guards=(),
-    )
-
-
-def _unknown(history: History, number: int, look: str) -> Refusal:
-    """No such number; after an undo the old number lives on under a new one."""
-    there = listing((str(r.number) for r in history.revisions if r.number), limit=20) or "none"
-    now = next((r.number for r in history.revisions if number in r.earlier_numbers), 0)
-    moved = f" Revision {number} is now {now}: an undo renumbers." if now else ""
-    return Refusal(
-        what=f"There is no revision {number}.{moved} There are: {there}.",
-        next_step=f"Name one of these with to_revision; see `{look}`.",
         guards=(),
     )

@@ -83,11 +83,6 @@ def template_changes(live: PodTemplate, target: PodTemplate) -> tuple[Change, ..
     return tuple(Change(_where(path), *_texts(a, b)) for path, a, b in found)
 
 
-def named_sources(template: PodTemplate) -> tuple[str, ...]:
-    """ConfigMaps, Secrets and volume claims the template points at, as `configmap/name`."""
-    return tuple(sorted(set(_sources(template.get("spec")))))
-
-
 def _comparable(template: PodTemplate) -> PodTemplate:
     """The template without what says nothing: the hash label, a null time, empty metadata."""
     bare = without_hash(template)
@@ -216,33 +211,6 @@ def _named_text(entry: dict[str, Any]) -> str:
         if set(rest) == {key} or (key == "image" and key in rest):
             return str(rest[key]) or '""'
     return json.dumps(rest, ensure_ascii=False) if rest else '""'
-
-
-def _sources(value: object) -> Iterator[str]:
-    """Walk the spec for every reference to an object with content of its own."""
-    if isinstance(value, list):
-        for entry in value:
-            yield from _sources(entry)
-    if not isinstance(value, dict):
-        return
-    for key, kind, field in _SOURCE_FIELDS:
-        name = _mapping(value.get(key)).get(field)
-        if isinstance(name, str) and name:
-            yield f"{kind}/{name}"
-    for inner in value.values():
-        yield from _sources(inner)
-
-
-_SOURCE_FIELDS = (
-    ("configMapKeyRef", "configmap", "name"),
-    ("configMapRef", "configmap", "name"),
-    ("configMap", "configmap", "name"),
-    ("secretKeyRef", "secret", "name"),
-    ("secretRef", "secret", "name"),
-    ("secret", "secret", "secretName"),
-    ("secret", "secret", "name"),
-    ("persistentVolumeClaim", "persistentvolumeclaim", "claimName"),
-)
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -1,15 +1,18 @@
 """Plan: what would be done, checked by the server, changing nothing."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 
 from veza_nb.attempts import Attempt, Effect
 from veza_nb.catalog import Service
-from veza_nb.cluster import Cluster, Permission
-from veza_nb.errors import NotFoundError, RefusedError
+from veza_nb.choices import RECOMMENDED, Choice
+from veza_nb.cluster import Cluster, Permission, look_around
+from veza_nb.cluster.client import concurrently
+from veza_nb.errors import ForbiddenError, NotFoundError, RefusedError
 from veza_nb.findings import Diagnosis
-from veza_nb.locks import lease_name
-from veza_nb.objects import Workload
+from veza_nb.locks import Lock, lease_name
+from veza_nb.objects import PodTemplate, Workload
 from veza_nb.plans import Guard, Plan, Refusal, make_plan
 from veza_nb.podtemplates import same_template, template_digest, without_hash
 from veza_nb.revisions import History, read_history
@@ -41,16 +44,36 @@ def needed(workload: str) -> tuple[Permission, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a plan is asked for, and by whom.
+
+    Attributes:
+        service: its name in the catalogue.
+        incident: id, kept in the change cause.
+        operator: kept in the change cause.
+        reason: kept in the change cause; may be empty.
+        choice: what the operator named.
+        freeze: why changes are frozen now; "" where they are not.
+        break_glass: why something is changed all the same; may be empty.
+    """
+
+    service: str
+    incident: str
+    operator: str
+    reason: str = ""
+    choice: Choice = RECOMMENDED
+    freeze: str = ""
+    break_glass: str = ""
+
+
 def prepare(
     cluster: Cluster,
     service: Service,
     diagnosis: Diagnosis,
+    order: Order,
     *,
-    name: str,
-    incident: str,
-    reason: str,
-    operator: str,
-    to_revision: int = 0,
+    lock: Lock,
     earlier: Attempt | None = None,
     denied: Sequence[Permission] = (),
 ) -> Plan | Refusal:
@@ -60,11 +83,8 @@ def prepare(
         cluster: where.
         service: which.
         diagnosis: of this incident.
-        name: the service's name in the catalogue.
-        incident: id, kept in the change cause.
-        reason: kept in the change cause.
-        operator: kept in the change cause.
-        to_revision: the number that the operator named; 0 takes the recommended one.
+        order: what is asked for.
+        lock: the workload's: who else holds it speaks against the plan.
         earlier: what this incident sent before, in effect or perhaps: its template is the
             target then, whatever number it has by now.
         denied: rights of `NEEDED` that are missing: they block the plan.
@@ -73,21 +93,44 @@ def prepare(
     if earlier is not None and _overtaken(workload, earlier):
         return _begin_again(earlier)
     history = read_history(workload, now=cluster.clock.now())
-    plan = make_plan(
+    make = partial(
+        make_plan,
         workload,
         history,
         diagnosis,
-        service=name,
-        incident=incident,
-        reason=reason,
-        operator=operator,
-        to_revision=to_revision,
+        service=order.service,
+        incident=order.incident,
+        reason=order.reason,
+        operator=order.operator,
+        choice=order.choice,
         pinned=_number_of(history, earlier.digest) if earlier else 0,
         denied=[str(permission) for permission in denied],
+        freeze=order.freeze,
+        break_glass=order.break_glass,
     )
-    if isinstance(plan, Refusal) or plan.noop or denied:
+    draft = make()
+    if isinstance(draft, Refusal) or draft.noop:
+        return draft
+    # Side by side: whoever waits for this plan has production down.
+    check = partial(_checked, cluster, draft) if not denied else lambda: (draft.template, ())
+    around, other, (template, checked) = concurrently(
+        lambda: look_around(cluster, workload.deployment, draft.template),
+        partial(_other, lock),
+        check,
+    )
+    if other is not None:
+        around = replace(around, locked=other.what, unlock=other.next_step)
+    plan = make(around=around)
+    if isinstance(plan, Refusal):
         return plan
-    return _dry_run(cluster, plan)
+    return replace(plan, template=template, guards=(*plan.guards, *checked))
+
+
+def _other(lock: Lock) -> RefusedError | None:
+    try:
+        return lock.other()
+    except ForbiddenError:
+        return None  # the permissions say so
 
 
 def _overtaken(workload: Workload, earlier: Attempt) -> bool:
@@ -113,21 +156,18 @@ def _number_of(history: History, digest: str) -> int:
     return next(same, 0)
 
 
-def _dry_run(cluster: Cluster, plan: Plan) -> Plan:
+def _checked(cluster: Cluster, plan: Plan) -> tuple[PodTemplate, tuple[Guard, ...]]:
+    """What the server would make of the template, and what it says to the patch."""
     try:
         answer = cluster.patch_deployment(plan.workload, plan.patch, dry_run=True)
     except (RefusedError, NotFoundError) as error:
         what = f"The API server refuses this patch: {error.what}"
-        return _with(plan, Guard("dry-run", Level.BLOCK, what, error.next_step))
+        return plan.template, (Guard("dry-run", Level.BLOCK, what, error.next_step),)
     made = without_hash(answer.spec.template)
     if not same_template(made, plan.template):
         # What becomes live is what the server makes of it: that is what to look for later.
         what = "Something in the cluster changes this template on its way in (a webhook?)."
         guard = Guard("dry-run", Level.WARN, what, "Look at the changes above with that in mind.")
-        return _with(replace(plan, template=made), guard)
+        return made, (guard,)
     what = "The API server accepts this patch (server-side dry run; nothing kept)."
-    return _with(plan, Guard("dry-run", Level.INFO, what, ""))
-
-
-def _with(plan: Plan, guard: Guard) -> Plan:
-    return replace(plan, guards=(*plan.guards, guard))
+    return plan.template, (Guard("dry-run", Level.INFO, what, ""),)

@@ -103,6 +103,30 @@ def time_in_service(replicaset: ReplicaSet, owned: Sequence[ReplicaSet]) -> time
     return length if length >= timedelta() else None
 
 
+def served(
+    replicaset: ReplicaSet, owned: Sequence[ReplicaSet]
+) -> tuple[tuple[datetime, datetime], ...]:
+    """The times in which a replaced template was the live one, as far as both ends are known.
+
+    A number's start is known where a template was new with it, its end where the next one was.
+    """
+    starts = {_numbers(rs)[0]: rs.metadata.creation_timestamp for rs in owned}
+    known = ((starts.get(n), starts.get(n + 1)) for n in _numbers(replicaset) if n)
+    both = ((utc(begin), utc(end)) for begin, end in known if begin and end)
+    return tuple((begin, end) for begin, end in both if begin <= end)
+
+
+def left_at(replicaset: ReplicaSet, owned: Sequence[ReplicaSet]) -> datetime | None:
+    """When it was last replaced: the start of the template with the next number.
+
+    None where that template was a reused one: only first starts are recorded.
+    """
+    number = revision_number(replicaset.metadata)
+    starts = {_numbers(rs)[0]: rs.metadata.creation_timestamp for rs in owned}
+    end = starts.get(number + 1)
+    return utc(end) if number and end is not None else None
+
+
 def _numbers(replicaset: ReplicaSet) -> tuple[int, ...]:
     return (*earlier_numbers(replicaset), revision_number(replicaset.metadata))
 

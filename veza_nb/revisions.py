@@ -15,11 +15,13 @@ from veza_nb.podtemplates import (
 )
 from veza_nb.replicasets import (
     earlier_numbers,
+    left_at,
     left_for_older,
     live_replicaset,
     live_since,
     owned_replicasets,
     revision_number,
+    served,
     template_hash,
     time_in_service,
 )
@@ -72,6 +74,9 @@ class Revision:
         standing: what is known about its health.
         reasons: the evidence for that, in words.
         abandoned: somebody went back from it to an older template already.
+        served: when it was the live one, `(from, to)`, as far as both are known; the live
+            one has no `to`.
+        left_at: when it was last replaced; None where that is not known.
         restart_only: the live template is this one after `kubectl rollout restart`, or the
             other way round: no cure for a bad image.
     """
@@ -92,6 +97,8 @@ class Revision:
     reasons: tuple[str, ...]
     abandoned: bool = False
     restart_only: bool = False
+    served: tuple[tuple[datetime, datetime | None], ...] = ()
+    left_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ def read_history(workload: Workload, *, now: datetime) -> History:
     since = live_since(workload)
     live_for = max(utc(now) - utc(since), timedelta()) if since else None
     revisions = tuple(
-        _live(rs, live_for) if rs is live else _earlier(rs, owned, workload) for rs in owned
+        _live(rs, since, live_for) if rs is live else _earlier(rs, owned, workload) for rs in owned
     )
     current = next((r for r in revisions if r.standing is Standing.CURRENT), None)
     candidates = tuple(r for r in revisions if r.standing is not Standing.CURRENT)
@@ -139,23 +146,31 @@ def find_revision(history: History, number: int) -> Revision | None:
     return next((r for r in history.revisions if r.number == number and number > 0), None)
 
 
-def _live(replicaset: ReplicaSet, live_for: timedelta | None) -> Revision:
+def _live(
+    replicaset: ReplicaSet, live_since: datetime | None, live_for: timedelta | None
+) -> Revision:
     """The revision whose template is the Deployment's."""
     since = "live, since when is not known"
     if live_for is not None:
         # A reused template may have come back before the earliest sign of it that is left.
         least = "at least " if earlier_numbers(replicaset) else ""
         since = f"live for {least}{span(live_for)}"
-    return _revision(replicaset, Standing.CURRENT, live_for, (since, *_said(read_mark(replicaset))))
+    return _revision(
+        replicaset,
+        Standing.CURRENT,
+        live_for,
+        (since, *_said(read_mark(replicaset))),
+        served=((utc(live_since), None),) if live_since else (),
+    )
 
 
 def _earlier(replicaset: ReplicaSet, owned: Sequence[ReplicaSet], workload: Workload) -> Revision:
     """A revision to go back to, with what speaks for and against it."""
-    served = time_in_service(replicaset, owned)
+    length = time_in_service(replicaset, owned)
     follower = left_for_older(replicaset, owned)
     restart = only_restarted(replicaset.spec.template, workload.deployment.spec.template)
     mark = read_mark(replicaset)
-    proven, evidence = _evidence(replicaset, served)
+    proven, evidence = _evidence(replicaset, length)
     against = list(_said(mark))
     if follower is not None:
         number = revision_number(follower.metadata)
@@ -168,21 +183,25 @@ def _earlier(replicaset: ReplicaSet, owned: Sequence[ReplicaSet], workload: Work
     return _revision(
         replicaset,
         Standing.BAD if mark is not None and mark.bad else standing,
-        served,
+        length,
         (*against, evidence),
         abandoned=follower is not None,
         restart_only=restart,
+        served=served(replicaset, owned),
+        left_at=left_at(replicaset, owned),
     )
 
 
 def _revision(
     replicaset: ReplicaSet,
     standing: Standing,
-    served: timedelta | None,
+    in_service: timedelta | None,
     reasons: tuple[str, ...],
     *,
     abandoned: bool = False,
     restart_only: bool = False,
+    served: tuple[tuple[datetime, datetime | None], ...] = (),
+    left_at: datetime | None = None,
 ) -> Revision:
     metadata, status = replicaset.metadata, replicaset.status
     return Revision(
@@ -193,7 +212,7 @@ def _revision(
         images=images(replicaset.spec.template),
         change_cause=metadata.annotations.get(Annotation.CHANGE_CAUSE, ""),
         created=metadata.creation_timestamp,
-        in_service=served,
+        in_service=in_service,
         earlier_numbers=earlier_numbers(replicaset),
         replicas=status.replicas,
         ready=status.ready_replicas,
@@ -202,6 +221,8 @@ def _revision(
         reasons=reasons,
         abandoned=abandoned,
         restart_only=restart_only,
+        served=served,
+        left_at=left_at,
     )
 
 

@@ -199,15 +199,14 @@ class TestCellByCell:
         generation = broken.generation
         second = Incident.open(SERVICE, **broken.opening(operator="bob"))
         second.detect()
-        other = second.plan(to_revision=1)
-        second.approve(other, confirm=SERVICE)
-
         with pytest.raises(RefusedError, match=r"ann.*testing locks"):
-            second.undo(other)
+            second.approve(second.plan(to_revision=1), confirm=SERVICE)
 
         assert broken.generation == generation
         first.verify()
         first.close()
+        other = second.plan(to_revision=1)
+        second.approve(other, confirm=SERVICE)
         second.undo(other)
         second.verify()
         second.close()

@@ -48,6 +48,20 @@ def cluster_options(command: F) -> F:
     return command
 
 
+def choice_options(command: F) -> F:
+    """--to-revision, --as-of, --image, --break-glass."""
+    for option in reversed(
+        (
+            click.option("--to-revision", default=0, help="Default: the recommended one."),
+            click.option("--as-of", default="", help="What was in service then: a time, or 2h."),
+            click.option("--image", default="", help="The newest revision with this image or tag."),
+            click.option("--break-glass", default="", help="Why, during a change freeze."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 def service_argument(command: F) -> F:
     """SERVICE, completed from the catalogue."""
     return click.argument("service", shell_complete=_services)(command)

@@ -5,17 +5,26 @@ import json
 import click
 
 from veza_nb import render
-from veza_nb.cli.options import catalog_of, cluster_options, login_name, service_argument
+from veza_nb.choices import read_choice
+from veza_nb.cli.options import (
+    catalog_of,
+    choice_options,
+    cluster_options,
+    login_name,
+    service_argument,
+)
 from veza_nb.cluster import Cluster
 from veza_nb.detect import detect_settled
 from veza_nb.errors import RefusedError
+from veza_nb.locks import Lock
 from veza_nb.plain import to_plain
 from veza_nb.plans import Plan, Refusal
 from veza_nb.preflight import preflight
-from veza_nb.prepare import prepare
+from veza_nb.prepare import Order, prepare
 from veza_nb.redact import Redactor
 from veza_nb.vocabulary import ExitCode
 
+NO_INCIDENT = "none yet"
 EPILOG = """\b
 Examples:
   veza-nb plan veza-backend-api
@@ -30,7 +39,7 @@ Exit codes: 0 a plan that may be approved; 3 none, or a guard blocks it.
 @click.command(epilog=EPILOG)
 @service_argument
 @cluster_options
-@click.option("--to-revision", default=0, help="Default: the recommended one.")
+@choice_options
 @click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text")
 def command(
     *,
@@ -41,25 +50,34 @@ def command(
     catalog: str,
     timeout: float,
     to_revision: int,
+    as_of: str,
+    image: str,
+    break_glass: str,
     output: str,
 ) -> int:
     """Show what a rollback of SERVICE would do. Changes nothing."""
     book = catalog_of(catalog)
     chosen = book.service(service, namespace=namespace)
+    who = login_name()
     cluster = Cluster.connect(
         kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
     )
     rights = preflight(cluster, chosen)
     seen = detect_settled(cluster, chosen, settings=book.verify, show=lambda _: None)
+    now = cluster.clock.now()
     made = prepare(
         cluster,
         chosen,
         seen.diagnosis,
-        name=service,
-        incident="none yet",
-        reason="",
-        operator=login_name(),
-        to_revision=to_revision,
+        Order(
+            service=service,
+            incident=NO_INCIDENT,
+            operator=who,
+            choice=read_choice(to_revision=to_revision, as_of=as_of, image=image, now=now),
+            freeze=book.frozen(now),
+            break_glass=break_glass,
+        ),
+        lock=Lock(cluster, chosen.workload, who, NO_INCIDENT, ""),
         denied=rights.denied,
     )
     if output == "json":

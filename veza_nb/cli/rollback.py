@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from veza_nb.cli.options import cluster_options, service_argument
+from veza_nb.cli.options import choice_options, cluster_options, service_argument
 from veza_nb.kernel.early import early_kernel
 
 EPILOG = """\b
@@ -20,7 +20,7 @@ Examples:
 @click.command(epilog=EPILOG)
 @service_argument
 @cluster_options
-@click.option("--to-revision", default=0, help="Default: the recommended one.")
+@choice_options
 @click.option("--confirm", default="", help="The service's name, or PLAN-ID:APPROVER.")
 @click.option("--reason", default="", help="For the change cause and the record.")
 @click.option("--operator", default="", help="Default: your login name.")

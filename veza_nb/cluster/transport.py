@@ -32,6 +32,7 @@ FIRST_PAUSE = 0.2
 """Seconds before the second try; doubled before each further one, with jitter."""
 LONGEST_PAUSE = 5.0
 """Seconds of any pause at most, whatever a Retry-After says: this is an incident."""
+JSON = "application/json"
 PIECE = 65536
 """Bytes read from an answer at once at most."""
 
@@ -58,18 +59,20 @@ class Transport:
         """The server's time by its newest answer, give or take 1 s; None where it told none."""
         return self._server_time.now()
 
-    def read(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
+    def read(
+        self, path: str, query: Mapping[str, str] | None = None, *, accept: str = JSON
+    ) -> bytes:
         """GET, repeated where the server asks for patience or the connection broke."""
         for attempt in range(1, TRIES):
             try:
-                return self.send("GET", path, query=query)
+                return self.send("GET", path, query=query, accept=accept)
             except errors.ServerError as error:
                 if error.code not in {429, 500, 502, 503, 504}:
                     raise
                 self._clock.sleep(min(error.retry_after or pause(attempt), LONGEST_PAUSE))
             except BrokenConnectionError:
                 self._clock.sleep(pause(attempt))
-        return self.send("GET", path, query=query)
+        return self.send("GET", path, query=query, accept=accept)
 
     def send(
         self,
@@ -78,7 +81,8 @@ class Transport:
         *,
         query: Mapping[str, str] | None = None,
         body: object = None,
-        content_type: str = "application/json",
+        content_type: str = JSON,
+        accept: str = JSON,
     ) -> bytes:
         """Send one request once; the whole answer comes back.
 
@@ -88,7 +92,13 @@ class Transport:
         deadline = Deadline.after(self._clock, self._timeout)
         content = None if body is None else msgspec.json.encode(body)
         response = self._open(
-            method, path, query, content=content, content_type=content_type, timeout=self._timeout
+            method,
+            path,
+            query,
+            content=content,
+            content_type=content_type,
+            accept=accept,
+            timeout=self._timeout,
         )
         data = self._whole(response, deadline)
         self._refuse(response, data, method, path)
@@ -128,6 +138,7 @@ class Transport:
         *,
         content: bytes | None = None,
         content_type: str = "",
+        accept: str = JSON,
         timeout: float,
     ) -> urllib3.BaseHTTPResponse:
         url = f"{self._access.server.rstrip('/')}{path}"
@@ -138,7 +149,7 @@ class Transport:
                 method,
                 url,
                 body=content,
-                headers=self._headers(content_type if content is not None else ""),
+                headers=self._headers(content_type if content is not None else "", accept),
                 timeout=urllib3.Timeout(total=timeout, connect=min(5.0, timeout)),
                 retries=False,
                 redirect=False,
@@ -155,8 +166,8 @@ class Transport:
         self._server_time.learn(response.headers.get("Date", ""))
         return response
 
-    def _headers(self, content_type: str) -> dict[str, str]:
-        headers = {"Accept": "application/json", "User-Agent": f"veza-nb/{__version__}"}
+    def _headers(self, content_type: str, accept: str) -> dict[str, str]:
+        headers = {"Accept": accept, "User-Agent": f"veza-nb/{__version__}"}
         if content_type:
             headers["Content-Type"] = content_type
         settings: Mapping[str, Any] = self._access.configuration.auth_settings()
