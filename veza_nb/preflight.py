@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 
 from veza_nb.catalog import Service
-from veza_nb.cluster import Cluster, Permission
+from veza_nb.cluster import Cluster
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError, NotFoundError
-from veza_nb.prepare import NEEDED, needed
+from veza_nb.permissions import NEEDED, Permission
+from veza_nb.prepare import needed
 from veza_nb.words import listing
 
 

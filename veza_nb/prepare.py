@@ -7,28 +7,18 @@ from functools import partial
 from veza_nb.attempts import Attempt, Effect
 from veza_nb.catalog import Service
 from veza_nb.choices import RECOMMENDED, Choice
-from veza_nb.cluster import Cluster, Permission, look_around
+from veza_nb.cluster import Cluster, look_around
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError, NotFoundError, RefusedError
 from veza_nb.findings import Diagnosis
 from veza_nb.locks import Lock, lease_name
 from veza_nb.objects import PodTemplate, Workload
+from veza_nb.permissions import NEEDED, Permission
 from veza_nb.plans import Guard, Plan, Refusal, make_plan
 from veza_nb.podtemplates import same_template, template_digest, without_hash
 from veza_nb.revisions import History, read_history
 from veza_nb.vocabulary import Level
 
-NEEDED = (
-    Permission("get", "apps", "deployments"),
-    Permission("list", "apps", "deployments"),
-    Permission("patch", "apps", "deployments"),
-    Permission("list", "apps", "replicasets"),
-    Permission("list", "", "pods"),
-    Permission("get", "coordination.k8s.io", "leases"),
-    Permission("create", "coordination.k8s.io", "leases"),
-    Permission("update", "coordination.k8s.io", "leases"),
-)
-"""What a run needs at least; asked before anything is changed."""
 _BY_NAME = frozenset({"get", "patch", "update"})
 """Verbs that a role may allow for one object only."""
 

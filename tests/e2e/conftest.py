@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from kubernetes import client, config
 from tests.conftest import SKIP_BY_NAME
 from veza_nb.clock import Deadline, SystemClock
 from veza_nb.cluster import Cluster, watch_workload
+from veza_nb.permissions import Permission, role, role_binding
 from veza_nb.rollout import read_rollout, settled
 from veza_nb.sandbox.apiserver.audit import AuditEntry
 from veza_nb.sandbox.lifecycle import TrainingCluster
@@ -122,6 +123,16 @@ class Application:
         """The newest incident's record."""
         folder = max(self.records.iterdir())
         return json.loads((folder / "record.json").read_text())  # type: ignore[no-any-return]
+
+    def allow(self, user: str, permissions: Iterable[Permission]) -> None:
+        """Let a user of the training cluster do exactly that here, and nothing else."""
+        given, bound = (
+            role("rollback", self.namespace, permissions),
+            role_binding("rollback", self.namespace, ("User", user)),
+        )
+        assert self.training is not None
+        self.training.call(lambda admin: admin.create("roles", self.namespace, given))
+        self.training.call(lambda admin: admin.create("rolebindings", self.namespace, bound))
 
     def undos(self) -> list[AuditEntry]:
         """The undo patches that reached the server."""

@@ -7,14 +7,12 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import SERVICE, Application
-from veza_nb.cluster import Permission
-from veza_nb.prepare import NEEDED
+from veza_nb.permissions import NEEDED
 from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.vocabulary import RolloutPhase
 
 pytestmark = [pytest.mark.powers, pytest.mark.usefixtures("powers")]
 CONFIRMED = ("--confirm", SERVICE)
-GROUP = "rbac.authorization.k8s.io"
 
 Json = dict[str, Any]
 
@@ -104,7 +102,7 @@ def test_quota_and_autoscaler_are_seen(broken: Application) -> None:
 
 
 def test_without_the_rights_to_look_around_the_plan_says_so_and_stands(broken: Application) -> None:
-    grant(broken, NEEDED)
+    broken.allow("rollback-bot", NEEDED)
 
     found = guards(broken, "--context", "veza-training-bot")
 
@@ -157,24 +155,15 @@ def test_two_people_where_the_catalogue_asks_for_two(broken: Application) -> Non
 
 @pytest.mark.parametrize("choice", ["--image", "--as-of"])
 def test_the_target_may_be_named_by_image_or_by_time(broken: Application, choice: str) -> None:
-    created = broken.deployment()["metadata"]["creationTimestamp"]
+    found: Any = broken.apps.list_namespaced_replica_set(broken.namespace).items
+    good = next(
+        one for one in found
+        if one.spec.template.spec.containers[0].image == broken.images.good
+    )  # fmt: skip
+    created = good.metadata.creation_timestamp.isoformat()
     named = broken.images.good if choice == "--image" else created
 
     told = json.loads(broken.veza_nb("plan", "-o", "json", choice, named).stdout)["plan"]
 
     assert set(told["images_after"].values()) == {broken.images.good}
     assert "named" in " ".join(told["reasons"])
-
-
-def grant(seen: Application, permissions: tuple[Permission, ...]) -> None:
-    """Let the bot do exactly that."""
-    rules = [
-        {"apiGroups": [one.group], "resources": [one.resource], "verbs": [one.verb]}
-        for one in permissions
-    ]
-    about = {"apiVersion": f"{GROUP}/v1", "metadata": {"name": "rollback"}}
-    create(seen, "roles", {**about, "kind": "Role", "rules": rules})
-    role = {"apiGroup": GROUP, "kind": "Role", "name": "rollback"}
-    who = {"apiGroup": GROUP, "kind": "User", "name": "rollback-bot"}
-    binding = {**about, "kind": "RoleBinding", "roleRef": role, "subjects": [who]}
-    create(seen, "rolebindings", binding)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import SERVICE, VEZA_NB, Application, run_command
-from veza_nb.prepare import NEEDED
+from veza_nb.permissions import NEEDED
 from veza_nb.sandbox import scenarios
 from veza_nb.sandbox.lifecycle import TrainingCluster
 

@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.conftest import SERVICE, Application
-from veza_nb.prepare import NEEDED
-from veza_nb.sandbox.apiserver.client import Client
+from veza_nb.permissions import NEEDED
 
 VERDICT = "veza.dev/rollback-verdict"
 CONFIRMED = ("--confirm", SERVICE)
@@ -73,32 +72,12 @@ def test_a_mark_that_kubectl_carries_on_to_other_templates_blames_none_of_them(
     assert "bad" not in " ".join(found[broken.images.other]["reasons"])
 
 
-def _grant(client: Client, namespace: str) -> None:
-    """Let the bot do exactly what a rollback needs."""
-    rules = [
-        {"apiGroups": [one.group], "resources": [one.resource], "verbs": [one.verb]}
-        for one in NEEDED
-    ]
-    about = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": "rollback"}}
-    client.create("roles", namespace, {**about, "kind": "Role", "rules": rules})
-    binding = {
-        **about,
-        "kind": "RoleBinding",
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "rollback"},
-        "subjects": [
-            {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": "rollback-bot"}
-        ],
-    }
-    client.create("rolebindings", namespace, binding)
-
-
 @pytest.mark.powers
 @pytest.mark.usefixtures("powers")
 def test_without_the_right_to_mark_the_rollback_works_and_the_mark_is_left_to_do(
     broken: Application,
 ) -> None:
-    assert broken.training is not None
-    broken.training.call(lambda client: _grant(client, broken.namespace))
+    broken.allow("rollback-bot", NEEDED)
 
     done = broken.veza_nb("rollback", *CONFIRMED, "--context", "veza-training-bot")
 

@@ -17,6 +17,7 @@ COMMANDS = {
     "plan": "Show what a rollback would do; reads only.",
     "drill": "Practise: training cluster up, fault in, rollback, verdict, down.",
     "doctor": "Check environment, kubeconfig and permissions; says what is missing.",
+    "rbac": "Print the Role that a rollback needs.",
     "sandbox": "The training cluster: up, status, down.",
     "lab": "Open the notebooks in JupyterLab.",
     "completion": "Print the completion script for your shell.",

@@ -7,14 +7,13 @@ visible above this room.
 """
 
 from veza_nb.cluster.around import look_around
-from veza_nb.cluster.client import Cluster, Permission, selector_of
+from veza_nb.cluster.client import Cluster, selector_of
 from veza_nb.cluster.kubeconfig import Access, load_access
 from veza_nb.cluster.watching import watch_workload
 
 __all__ = [
     "Access",
     "Cluster",
-    "Permission",
     "load_access",
     "look_around",
     "selector_of",

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +21,7 @@ from veza_nb.objects import (
     ReplicaSet,
     Workload,
 )
+from veza_nb.permissions import Permission
 from veza_nb.vocabulary import PatchType
 
 PAGE = "500"
@@ -31,26 +31,6 @@ EVENTS = "50"
 FIELD_MANAGER = "veza-nb"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Permission:
-    """A verb on a resource, as RBAC spells them.
-
-    Attributes:
-        name: of the one object that it is about, so that roles bound to names count; "" asks
-            for all of them.
-    """
-
-    verb: str
-    group: str
-    resource: str
-    subresource: str = ""
-    name: str = ""
-
-    def __str__(self) -> str:
-        resource = f"{self.resource}.{self.group}" if self.group else self.resource
-        return f"{self.verb} {resource}" + (f"/{self.subresource}" if self.subresource else "")
 
 
 class Cluster:
