@@ -67,6 +67,11 @@ def service_argument(command: F) -> F:
     return click.argument("service", shell_complete=_services)(command)
 
 
+def optional_service_argument(command: F) -> F:
+    """The same where something else may name it."""
+    return click.argument("service", default="", shell_complete=_services)(command)
+
+
 def _services(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:
     try:
         names = catalog_of(str(ctx.params.get("catalog") or "")).services

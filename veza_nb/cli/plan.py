@@ -1,11 +1,12 @@
 """`veza-nb plan`: detection, history and plan on the terminal; reads only."""
 
-import json
+from pathlib import Path
 
 import click
 
 from veza_nb import render
 from veza_nb.choices import read_choice
+from veza_nb.cli import planfile
 from veza_nb.cli.options import (
     catalog_of,
     choice_options,
@@ -17,11 +18,9 @@ from veza_nb.cluster import Cluster
 from veza_nb.detect import detect_settled
 from veza_nb.errors import RefusedError
 from veza_nb.locks import Lock
-from veza_nb.plain import to_plain
 from veza_nb.plans import Plan, Refusal
 from veza_nb.preflight import preflight
 from veza_nb.prepare import Order, prepare
-from veza_nb.redact import Redactor
 from veza_nb.vocabulary import ExitCode
 
 NO_INCIDENT = "none yet"
@@ -30,6 +29,7 @@ Examples:
   veza-nb plan veza-backend-api
   veza-nb plan veza-backend-api --to-revision 41
   veza-nb plan veza-backend-api -o json | jq .plan.images_after
+  veza-nb plan veza-backend-api -o plan.json   (for another one to approve and run)
 
 \b
 Exit codes: 0 a plan that may be approved; 3 none, or a guard blocks it.
@@ -40,7 +40,7 @@ Exit codes: 0 a plan that may be approved; 3 none, or a guard blocks it.
 @service_argument
 @cluster_options
 @choice_options
-@click.option("--output", "-o", type=click.Choice(["text", "json"]), default="text")
+@click.option("--output", "-o", type=planfile.OUTPUT, default="text", show_default=True)
 def command(
     *,
     service: str,
@@ -65,31 +65,40 @@ def command(
     rights = preflight(cluster, chosen)
     seen = detect_settled(cluster, chosen, settings=book.verify, show=lambda _: None)
     now = cluster.clock.now()
+    order = Order(
+        service=service,
+        incident=NO_INCIDENT,
+        operator=who,
+        choice=read_choice(to_revision=to_revision, as_of=as_of, image=image, now=now),
+        freeze=book.frozen(now),
+        break_glass=break_glass,
+    )
     made = prepare(
         cluster,
         chosen,
         seen.diagnosis,
-        Order(
-            service=service,
-            incident=NO_INCIDENT,
-            operator=who,
-            choice=read_choice(to_revision=to_revision, as_of=as_of, image=image, now=now),
-            freeze=book.frozen(now),
-            break_glass=break_glass,
-        ),
+        order,
         lock=Lock(cluster, chosen.workload, who, NO_INCIDENT, ""),
         denied=rights.denied,
     )
+    choice = order.choice
+    asked = planfile.Asked(
+        namespace=namespace,
+        to_revision=choice.to_revision,
+        as_of=choice.as_of.isoformat() if choice.as_of else "",
+        image=choice.image,
+        break_glass=break_glass,
+    )
+    text = planfile.document(asked, diagnosis=seen.diagnosis, history=seen.history, plan=made)
     if output == "json":
-        _print_json(diagnosis=seen.diagnosis, history=seen.history, plan=made)
+        click.echo(text)
     else:
         click.echo(render.diagnosis(seen.diagnosis, now=seen.at).text)
         click.echo(render.history(seen.history, now=seen.at).text)
         click.echo(render.plan(made).text if isinstance(made, Plan) else "")
+    if output not in ("text", "json"):
+        planfile.write(Path(output), text)
+        click.echo(f"Written to {output}. Run it with: veza-nb rollback --plan {output}")
     if isinstance(made, Refusal):
         raise RefusedError(made.what, next_step=made.next_step)
     return int(ExitCode.REFUSED if made.blockers else ExitCode.RECOVERED)
-
-
-def _print_json(**results: object) -> None:
-    click.echo(json.dumps(Redactor().data(to_plain(results)), indent=2, ensure_ascii=False))
