@@ -11,6 +11,8 @@ from veza_nb.cluster import Cluster
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError
 from veza_nb.findings import Diagnosis, decide, find
+from veza_nb.loglines import PodLog
+from veza_nb.logreading import read_logs
 from veza_nb.objects import Event, Workload
 from veza_nb.probes import probe, targets_of
 from veza_nb.revisions import History, read_history
@@ -63,13 +65,17 @@ def detect(cluster: Cluster, service: Service, *, settings: Verify) -> Detection
             clock=cluster.clock,
         ),
     )
+    events, logs = concurrently(
+        lambda: _events(cluster, workload, read_rollout(workload)),
+        lambda: read_logs(cluster, workload),
+    )
     seen = Workload(
         deployment=workload.deployment,
         replicasets=workload.replicasets,
         pods=workload.pods,
-        events=_events(cluster, workload, read_rollout(workload)),
+        events=events,
     )
-    return _judge(seen, probes, now=cluster.clock.now())
+    return _judge(seen, probes, logs, now=cluster.clock.now())
 
 
 def detect_settled(
@@ -94,10 +100,12 @@ def detect_settled(
         cluster.clock.sleep(min(settings.interval_seconds, deadline.left))
 
 
-def _judge(workload: Workload, probes: tuple[Probe, ...], *, now: datetime) -> Detection:
+def _judge(
+    workload: Workload, probes: tuple[Probe, ...], logs: tuple[PodLog, ...], *, now: datetime
+) -> Detection:
     rollout = read_rollout(workload)
     history = read_history(workload, now=now)
-    findings = find(workload, rollout, probes, now=now)
+    findings = find(workload, rollout, probes, logs, now=now)
     return Detection(
         at=now,
         workload=workload,

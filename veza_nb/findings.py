@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from veza_nb.evidence import Evidence, Finding
+from veza_nb.logfindings import log_findings
+from veza_nb.loglines import PodLog
 from veza_nb.objects import Workload
 from veza_nb.podsymptoms import pod_findings
 from veza_nb.revisions import History, Standing
@@ -37,7 +39,12 @@ class Diagnosis:
 
 
 def find(
-    workload: Workload, rollout: RolloutState, probes: Sequence[Probe], *, now: datetime
+    workload: Workload,
+    rollout: RolloutState,
+    probes: Sequence[Probe],
+    logs: Sequence[PodLog] = (),
+    *,
+    now: datetime,
 ) -> tuple[Finding, ...]:
     """Everything that is wrong, worst first; of equals, the release's doing first.
 
@@ -45,6 +52,7 @@ def find(
         workload: what was seen.
         rollout: `read_rollout` of the same look.
         probes: what the endpoints answered; empty where nobody asked.
+        logs: the ends of some pods' logs; empty where nobody read any.
         now: when that was; tells fresh events and restarts from old ones.
     """
     scene = Scene.of(workload, rollout, now)
@@ -53,6 +61,7 @@ def find(
         *deployment_findings(scene),
         *probe_findings(scene, probes),
         *event_findings(scene),
+        *log_findings(scene, logs),
     ]
     found.sort(key=lambda f: (_WORST_FIRST.index(f.severity), f.from_release is not True))
     return tuple(found)

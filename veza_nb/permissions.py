@@ -45,6 +45,8 @@ HELPFUL = (
     Permission("watch", "", "pods"),
     # Events explain what pods decide.
     Permission("list", "", "events"),
+    # Logs too.
+    Permission("get", "", "pods", "log"),
     # Word for the next operator.
     Permission("patch", "apps", "replicasets"),
     # What around the Deployment would keep a plan from working.

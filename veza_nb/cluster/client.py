@@ -138,6 +138,29 @@ class Cluster:
         pages = concurrently(*(partial(self._events_of, name) for name in names))
         return tuple(event for page in pages for event in page)
 
+    def pod_log(
+        self, pod: str, container: str, *, previous: bool, tail_lines: int, limit_bytes: int
+    ) -> str:
+        """The end of a container's log, each line after its time; what is no UTF-8 is replaced.
+
+        Args:
+            pod: its name.
+            container: one of its containers.
+            previous: the run before the last restart.
+            tail_lines: lines at most.
+            limit_bytes: bytes at most: a log may be one endless line.
+        """
+        query = {
+            "container": container,
+            "tailLines": str(tail_lines),
+            "limitBytes": str(limit_bytes),
+            "timestamps": "true",
+        }
+        if previous:
+            query["previous"] = "true"
+        data = self.transport.read(f"{self.path('v1', 'pods', pod)}/log", query, accept="*/*")
+        return data.decode("utf-8", "replace")
+
     def workload(self, name: str, selector: str = "") -> Workload:
         """A Deployment with its ReplicaSets and pods, read at the same time.
 
