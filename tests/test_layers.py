@@ -25,7 +25,7 @@ def importers(graph: grimp.ImportGraph, package: str) -> set[str]:
     ("package", "rooms"),
     [
         ("kubernetes", {"cluster"}),
-        ("urllib3", {"cluster", "probes"}),
+        ("urllib3", {"cluster", "monitoring", "probes"}),
         ("papermill", {"runner", "engine"}),
         ("ipywidgets", {"widgets"}),
         ("aiohttp", {"sandbox"}),

@@ -39,6 +39,36 @@ class Endpoint(_Section, frozen=True):
     max_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 1.0
 
 
+class Measure(_Section, frozen=True, rename={"limit": "max"}):
+    """A number of the service, as Prometheus knows it.
+
+    Attributes:
+        query: PromQL that gives one number, the larger the worse.
+        limit: `max` in the file: a larger value is bad.
+        tolerance: up to so many times the value before the rollout counts as normal.
+    """
+
+    query: Annotated[str, msgspec.Meta(min_length=1)]
+    limit: Annotated[float, msgspec.Meta(ge=0)]
+    tolerance: Annotated[float, msgspec.Meta(ge=1, le=1000)] = 2.0
+
+
+class Monitoring(_Section, frozen=True):
+    """Where the application is monitored; "" where it is not.
+
+    Attributes:
+        prometheus: base URL, no slash at the end.
+        alertmanager: base URL, no slash at the end.
+        token_env: name of the environment variable that holds a bearer token.
+        timeout_seconds: of one question.
+    """
+
+    prometheus: str = ""
+    alertmanager: str = ""
+    token_env: str = ""
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 5.0
+
+
 class Service(_Section, frozen=True):
     """One service of the application.
 
@@ -49,6 +79,8 @@ class Service(_Section, frozen=True):
         url: base URL, no slash at the end; "" where it is not known.
         health: path of the health endpoint; "" with no endpoints says: it speaks no HTTP.
         endpoints: critical endpoints.
+        metrics: name to the number that Prometheus has for it.
+        alerts: labels that the service's alerts carry.
         depends_on: services that must be well before this one can be.
     """
 
@@ -58,6 +90,8 @@ class Service(_Section, frozen=True):
     url: str = ""
     health: str = "/health"
     endpoints: tuple[Endpoint, ...] = ()
+    metrics: dict[str, Measure] = {}
+    alerts: dict[str, str] = {}
     depends_on: tuple[str, ...] = ()
 
     @property
@@ -76,6 +110,8 @@ class Verify(_Section, frozen=True):
         interval_seconds: between two probes during the soak.
         samples: requests per endpoint when it is probed once.
         probe_seconds: deadline of one probe.
+        settle_seconds: how long numbers and alerts may take to become normal after the soak:
+            they look back over minutes.
     """
 
     look_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 20.0
@@ -84,6 +120,7 @@ class Verify(_Section, frozen=True):
     interval_seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 1.0
     samples: Annotated[int, msgspec.Meta(ge=3, le=100)] = 5
     probe_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 3.0
+    settle_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 120.0
 
 
 class Freeze(_Section, frozen=True, rename={"begin": "from", "end": "to"}):
@@ -116,6 +153,7 @@ class Catalog(_Section, frozen=True, kw_only=True):
     namespace: str = "default"
     services: dict[str, Service]
     verify: Verify = Verify()
+    monitoring: Monitoring = Monitoring()
     freeze: tuple[Freeze, ...] = ()
     approval: Approving = Approving()
     source: str = ""
@@ -312,6 +350,10 @@ def _steps(path: str) -> tuple[str | int, ...]:
 
 
 def _check_references(document: _Document, catalog: Catalog) -> None:
+    for key in ("prometheus", "alertmanager"):
+        url = getattr(catalog.monitoring, key)
+        if url and not re.match(r"https?://[^/]", url):
+            raise document.wrong(("monitoring", key), f"{key} is not http:// or https://")
     for number, freeze in enumerate(catalog.freeze):
         if utc(freeze.end) <= utc(freeze.begin):
             raise document.wrong(("freeze", number, "to"), "a freeze ends after it begins")

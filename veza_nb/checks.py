@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from veza_nb.evidence import kubectl
+from veza_nb.measures import UNMONITORED, Monitored
 from veza_nb.objects import Workload
 from veza_nb.plans import Plan
 from veza_nb.podtemplates import images, same_template
@@ -48,12 +49,14 @@ class Baseline:
         replicas: asked for then.
         restarts: pod name to container restarts.
         probes: what the probes saw.
+        monitored: what monitoring said.
     """
 
     at: datetime
     replicas: int
     restarts: Mapping[str, int]
     probes: tuple[Probe, ...]
+    monitored: Monitored = UNMONITORED
 
 
 @dataclass(frozen=True, slots=True)

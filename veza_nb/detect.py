@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from veza_nb.catalog import Service, Verify
+from veza_nb.catalog import Monitoring, Service, Verify
 from veza_nb.checks import Baseline
 from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster
@@ -13,14 +13,18 @@ from veza_nb.errors import ForbiddenError
 from veza_nb.findings import Diagnosis, decide, find
 from veza_nb.loglines import PodLog
 from veza_nb.logreading import read_logs
+from veza_nb.measures import Monitored
+from veza_nb.monitored import monitored
 from veza_nb.objects import Event, Workload
 from veza_nb.probes import probe, targets_of
+from veza_nb.replicasets import live_since
 from veza_nb.revisions import History, read_history
 from veza_nb.rollout import RolloutState, read_restarts, read_rollout
 from veza_nb.samples import Probe
 from veza_nb.troubles import is_ready
 from veza_nb.vocabulary import POD_TEMPLATE_HASH, Decision, RolloutPhase
 
+UNWATCHED = Monitoring()
 TROUBLED_PODS = 5
 """Pods whose events are read: what ails five ails the rest."""
 
@@ -48,13 +52,20 @@ class Detection:
     baseline: Baseline
 
 
-def detect(cluster: Cluster, service: Service, *, settings: Verify) -> Detection:
+def detect(
+    cluster: Cluster,
+    service: Service,
+    *,
+    settings: Verify,
+    monitoring: Monitoring = UNWATCHED,
+) -> Detection:
     """Look at a service once; requests run side by side.
 
     Args:
         cluster: where.
         service: which; its URL decides whether endpoints are asked.
         settings: how often an endpoint is asked, and its deadline.
+        monitoring: where the service's numbers and alerts are.
     """
     workload, probes = concurrently(
         lambda: cluster.workload(service.workload, service.selector),
@@ -65,9 +76,11 @@ def detect(cluster: Cluster, service: Service, *, settings: Verify) -> Detection
             clock=cluster.clock,
         ),
     )
-    events, logs = concurrently(
+    now = cluster.clock.now()
+    events, logs, told = concurrently(
         lambda: _events(cluster, workload, read_rollout(workload)),
         lambda: read_logs(cluster, workload),
+        lambda: monitored(monitoring, service, now=now, live_since=live_since(workload)),
     )
     seen = Workload(
         deployment=workload.deployment,
@@ -75,11 +88,16 @@ def detect(cluster: Cluster, service: Service, *, settings: Verify) -> Detection
         pods=workload.pods,
         events=events,
     )
-    return _judge(seen, probes, logs, now=cluster.clock.now())
+    return _judge(seen, probes, logs, told, now=cluster.clock.now())
 
 
 def detect_settled(
-    cluster: Cluster, service: Service, *, settings: Verify, show: Callable[[Detection], None]
+    cluster: Cluster,
+    service: Service,
+    *,
+    settings: Verify,
+    monitoring: Monitoring = UNWATCHED,
+    show: Callable[[Detection], None],
 ) -> Detection:
     """Look again while it is unclear only because the rollout has just begun.
 
@@ -87,11 +105,12 @@ def detect_settled(
         cluster: where.
         service: which.
         settings: `look_seconds` is how long.
+        monitoring: where the service's numbers and alerts are.
         show: is given every look.
     """
     deadline = Deadline.after(cluster.clock, settings.look_seconds)
     while True:
-        seen = detect(cluster, service, settings=settings)
+        seen = detect(cluster, service, settings=settings, monitoring=monitoring)
         show(seen)
         young = seen.rollout.phase is RolloutPhase.PROGRESSING
         undecided = seen.diagnosis.decision is Decision.UNCLEAR
@@ -101,11 +120,16 @@ def detect_settled(
 
 
 def _judge(
-    workload: Workload, probes: tuple[Probe, ...], logs: tuple[PodLog, ...], *, now: datetime
+    workload: Workload,
+    probes: tuple[Probe, ...],
+    logs: tuple[PodLog, ...],
+    told: Monitored,
+    *,
+    now: datetime,
 ) -> Detection:
     rollout = read_rollout(workload)
     history = read_history(workload, now=now)
-    findings = find(workload, rollout, probes, logs, now=now)
+    findings = find(workload, rollout, probes, logs, told, now=now)
     return Detection(
         at=now,
         workload=workload,
@@ -118,6 +142,7 @@ def _judge(
             replicas=workload.deployment.spec.replicas,
             restarts=read_restarts(workload),
             probes=probes,
+            monitored=told,
         ),
     )
 

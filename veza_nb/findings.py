@@ -7,6 +7,8 @@ from datetime import datetime
 from veza_nb.evidence import Evidence, Finding
 from veza_nb.logfindings import log_findings
 from veza_nb.loglines import PodLog
+from veza_nb.measures import UNMONITORED, Monitored
+from veza_nb.monitorfindings import monitor_findings
 from veza_nb.objects import Workload
 from veza_nb.podsymptoms import pod_findings
 from veza_nb.revisions import History, Standing
@@ -21,6 +23,8 @@ __all__ = ["Diagnosis", "Evidence", "Finding", "decide", "find"]
 
 _WORST_FIRST = tuple(Severity)
 _ARGUED = 5
+_NO_SECOND_CAUSE = frozenset({"ProbeSlow", "MetricBad"})
+_DOUBTFUL = ("Probe", "PodsNotSeen", "MetricBad")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,7 @@ def find(
     rollout: RolloutState,
     probes: Sequence[Probe],
     logs: Sequence[PodLog] = (),
+    monitored: Monitored = UNMONITORED,
     *,
     now: datetime,
 ) -> tuple[Finding, ...]:
@@ -53,6 +58,7 @@ def find(
         rollout: `read_rollout` of the same look.
         probes: what the endpoints answered; empty where nobody asked.
         logs: the ends of some pods' logs; empty where nobody read any.
+        monitored: what the service's monitoring says.
         now: when that was; tells fresh events and restarts from old ones.
     """
     scene = Scene.of(workload, rollout, now)
@@ -62,6 +68,7 @@ def find(
         *probe_findings(scene, probes),
         *event_findings(scene),
         *log_findings(scene, logs),
+        *monitor_findings(scene, monitored),
     ]
     found.sort(key=lambda f: (_WORST_FIRST.index(f.severity), f.from_release is not True))
     return tuple(found)
@@ -112,8 +119,10 @@ def _weigh(
     blames = {finding.from_release for finding in critical}
     if True in blames:
         # Old pods that answer slowly while the release fails are no second cause: they carry
-        # the load that its pods should share. Old pods that answer wrongly may well be.
-        blames = {one.from_release for one in critical if one.reason != "ProbeSlow"} | {True}
+        # the load that its pods should share; nor is a number that was bad before. Old pods
+        # that answer wrongly may well be.
+        second = (one for one in critical if one.reason not in _NO_SECOND_CAUSE)
+        blames = {one.from_release for one in second} | {True}
     if rollout.desired == 0:
         return Decision.DO_NOT, ("Nothing runs because it was scaled to 0, not by the release.",)
     if blames >= {True, False}:
@@ -122,7 +131,7 @@ def _weigh(
     if True in blames:
         return _towards(rollout, history)
     if False in blames:
-        alike = "Pods of older revisions suffer alike, so the release is not the cause."
+        alike = "It was so before, or older pods suffer alike: the release is not the cause."
         return Decision.DO_NOT, (alike,)
     return Decision.UNCLEAR, ("Nothing here tells the release's doing from other causes.",)
 
@@ -150,7 +159,7 @@ def _nothing_critical(
     findings: Sequence[Finding], rollout: RolloutState, probes: Sequence[Probe]
 ) -> tuple[Decision, tuple[str, ...]]:
     warnings = [finding for finding in findings if finding.severity is Severity.WARNING]
-    doubts = [f.summary for f in warnings if f.reason.startswith(("Probe", "PodsNotSeen"))]
+    doubts = [f.summary for f in warnings if f.reason.startswith(_DOUBTFUL)]
     if doubts:
         return Decision.UNCLEAR, (*doubts, "Look again: this is not enough to decide on.")
     if not any(probe.samples for probe in probes):

@@ -158,6 +158,7 @@ class Incident:
                 self.cluster,
                 self.service,
                 settings=self._settings,
+                monitoring=self._catalog.monitoring,
                 show=lambda one: view.show(render.diagnosis(one.diagnosis, now=one.at)),
             )
             self._detection = seen
@@ -270,6 +271,7 @@ class Incident:
                 plan,
                 self._baseline(),
                 settings=self._settings,
+                monitoring=self._catalog.monitoring,
                 show=lambda left, probes: view.show(render.soak(left, probes)),
             )
             self._verification = verification

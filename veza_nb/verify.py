@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from veza_nb.catalog import Service, Verify
+from veza_nb.catalog import Monitoring, Service, Verify
 from veza_nb.checks import (
     Baseline,
+    Check,
     Verification,
     conclude,
     probe_checks,
@@ -14,11 +15,14 @@ from veza_nb.checks import (
 )
 from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster
+from veza_nb.monitorchecks import monitor_checks
+from veza_nb.monitored import monitored
 from veza_nb.objects import Workload
 from veza_nb.plans import Plan
 from veza_nb.probes import probe, targets_of
 from veza_nb.rollout import read_restarts
 from veza_nb.samples import Probe
+from veza_nb.vocabulary import Verdict
 
 
 def verify(
@@ -28,6 +32,7 @@ def verify(
     baseline: Baseline,
     *,
     settings: Verify,
+    monitoring: Monitoring,
     show: Callable[[float, tuple[Probe, ...]], None],
 ) -> Verification:
     """Check every clause of "recovered", over a soak.
@@ -40,6 +45,7 @@ def verify(
         plan: what was to become live.
         baseline: taken before acting.
         settings: length of the soak and pace of the probes.
+        monitoring: where the service's numbers and alerts are.
         show: is given the seconds left and the probes so far.
     """
     before = _look(cluster, service)
@@ -47,7 +53,28 @@ def verify(
     after = _look(cluster, service)
     soak = soak_check(read_restarts(before), read_restarts(after), settings.soak_seconds)
     answers = probe_checks(probes, baseline) if service.speaks_http else ()
-    return conclude((*rollout_checks(after, plan, baseline), *answers, soak))
+    watched = _settle(cluster, service, baseline, settings=settings, monitoring=monitoring)
+    return conclude((*rollout_checks(after, plan, baseline), *answers, soak, *watched))
+
+
+def _settle(
+    cluster: Cluster,
+    service: Service,
+    baseline: Baseline,
+    *,
+    settings: Verify,
+    monitoring: Monitoring,
+) -> tuple[Check, ...]:
+    """Wait until numbers and alerts are normal: they look back over minutes of the bad release."""
+    deadline = Deadline.after(cluster.clock, settings.settle_seconds)
+    while True:
+        now = cluster.clock.now()
+        seen = monitored(monitoring, service, now=now, live_since=None)
+        checks = monitor_checks(seen, baseline.monitored)
+        good = all(check.verdict is Verdict.PASS for check in checks)
+        if good or deadline.passed:
+            return checks
+        cluster.clock.sleep(min(max(settings.interval_seconds, 1.0), deadline.left))
 
 
 def _look(cluster: Cluster, service: Service) -> Workload:

@@ -63,7 +63,9 @@ def command(
         kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
     )
     rights = preflight(cluster, chosen)
-    seen = detect_settled(cluster, chosen, settings=book.verify, show=lambda _: None)
+    seen = detect_settled(
+        cluster, chosen, settings=book.verify, monitoring=book.monitoring, show=lambda _: None
+    )
     now = cluster.clock.now()
     order = Order(
         service=service,

@@ -1,0 +1,82 @@
+"""Findings read off the service's own monitoring: numbers beyond their limits, alerts that fire."""
+
+from collections.abc import Iterator
+
+from veza_nb.evidence import Evidence, Finding
+from veza_nb.measures import Alert, Measured, Monitored, judge, told, was_bad_before
+from veza_nb.scene import Scene
+from veza_nb.symptoms import LONG_IN_SERVICE
+from veza_nb.vocabulary import Severity, Verdict
+from veza_nb.words import count, listing, utc
+
+
+def monitor_findings(scene: Scene, seen: Monitored) -> Iterator[Finding]:
+    """What monitoring says is wrong, and what it does not say."""
+    for one in seen.measures:
+        yield from _measure(scene, one)
+    if seen.alerts:
+        yield _alerts(scene, seen)
+    elif seen.problem:
+        yield Finding(
+            "AlertsNotKnown",
+            Severity.INFO,
+            f"Which alerts fire is not known: {seen.problem}.",
+            (),
+            None,
+        )
+
+
+def _measure(scene: Scene, one: Measured) -> Iterator[Finding]:
+    verdict = judge(one)
+    if verdict is Verdict.PASS:
+        return
+    evidence = Evidence("Metric", one.name, told(one), one.now.at, one.query)
+    if verdict is Verdict.INCONCLUSIVE:
+        summary = f"{one.name}: {one.now.problem}. Prometheus has no number for it."
+        yield Finding("MetricWithoutData", Severity.INFO, summary, (evidence,), None)
+        return
+    beyond = one.now.value is not None and one.now.value > one.limit
+    yield Finding(
+        "MetricBad",
+        Severity.CRITICAL if beyond else Severity.WARNING,
+        f"{one.name}: {told(one)}.",
+        (evidence,),
+        _blame(scene, one),
+    )
+
+
+def _blame(scene: Scene, one: Measured) -> bool | None:
+    """Did it begin with the rollout?
+
+    Bad before it clears the release. Good before it does not yet convict one that has served
+    for long, nor one whose pods do not serve at all.
+    """
+    before = was_bad_before(one)
+    if before is None:
+        return None
+    if before:
+        return False
+    long = scene.live_for is None or scene.live_for > LONG_IN_SERVICE
+    return None if long or not scene.rollout.ready else True
+
+
+def _alerts(scene: Scene, seen: Monitored) -> Finding:
+    names = listing(dict.fromkeys(alert.name for alert in seen.alerts))
+    begun = [_since_rollout(scene, alert) for alert in seen.alerts]
+    return Finding(
+        reason="AlertFiring",
+        severity=Severity.WARNING,
+        summary=f"{count(len(seen.alerts), 'alert')} firing: {names}"
+        + (", all since the rollout." if begun and all(begun) else "."),
+        evidence=tuple(
+            Evidence("Alert", alert.name, alert.summary or alert.name, alert.since, "")
+            for alert in seen.alerts[:5]
+        ),
+        from_release=True if begun and all(begun) else None,
+    )
+
+
+def _since_rollout(scene: Scene, alert: Alert) -> bool:
+    if alert.since is None or scene.live_for is None or scene.live_for > LONG_IN_SERVICE:
+        return False
+    return utc(alert.since) >= scene.now - scene.live_for
