@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import NOW, ago, deployment, pod, replicaset, template, workload
+from veza_nb.checks import Check, conclude
+from veza_nb.logchecks import log_check
 from veza_nb.logfindings import log_findings
-from veza_nb.loglines import LONGEST, PodLog, error_groups, is_error, kind_of
+from veza_nb.loglines import LONGEST, PodLog, error_groups, is_error, kind_of, release_errors
 from veza_nb.rollout import read_rollout
 from veza_nb.scene import Scene
-from veza_nb.vocabulary import Severity
+from veza_nb.vocabulary import Severity, Verdict
 
 
 @pytest.mark.parametrize(
@@ -135,3 +137,38 @@ def test_what_older_pods_print_too_is_only_worth_knowing() -> None:
     assert (found.reason, found.severity, found.from_release) == (
         "LogErrorsBefore", Severity.INFO, False,
     )  # fmt: skip
+
+
+# As a check.
+
+
+def test_an_error_of_the_bad_release_in_the_soak_is_a_failure() -> None:
+    logs = [log("ERROR 7 no table\nERROR noise\n")]
+
+    check = log_check(logs, ["ERROR # no table"])
+
+    assert Verdict.FAIL is check.verdict
+    assert check.evidence[0] == "1 line in 1 pod: ERROR 7 no table"
+
+
+def test_other_errors_are_shown_and_do_not_fail() -> None:
+    check = log_check([log("ERROR noise\n")], ["ERROR # no table"])
+
+    assert (Verdict.PASS, ("1 line in 1 pod: ERROR noise",)) == (check.verdict, check.evidence)
+
+
+def test_without_logs_a_person_looks_and_the_verdict_stands() -> None:
+    good = Check("x", "x", Verdict.PASS, ())
+
+    gap = log_check([], ["ERROR # no table"])
+
+    assert Verdict.INCONCLUSIVE is gap.verdict
+    assert Verdict.PASS is conclude([good, gap]).verdict
+    assert Verdict.INCONCLUSIVE is conclude([gap]).verdict
+
+
+def test_the_release_s_errors_are_those_that_older_pods_do_not_print() -> None:
+    new, old = log("ERROR 1 a\nERROR b\n"), log("ERROR b\n", name="old", new=False)
+
+    assert release_errors([new, old]) == ("ERROR # a",)
+    assert release_errors([new]) == ()

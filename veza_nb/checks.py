@@ -32,12 +32,14 @@ class Check:
         title: what is checked, for a person.
         verdict: pass, fail or inconclusive.
         evidence: what it rests on, one line each.
+        advisory: a gap here is for a person to fill and does not open the verdict.
     """
 
     name: str
     title: str
     verdict: Verdict
     evidence: tuple[str, ...]
+    advisory: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Baseline:
         restarts: pod name to container restarts.
         probes: what the probes saw.
         monitored: what monitoring said.
+        release_errors: kinds of error lines that only pods of the live template printed.
     """
 
     at: datetime
@@ -57,6 +60,7 @@ class Baseline:
     restarts: Mapping[str, int]
     probes: tuple[Probe, ...]
     monitored: Monitored = UNMONITORED
+    release_errors: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +133,16 @@ def soak_check(before: Mapping[str, int], after: Mapping[str, int], seconds: flo
 
 
 def conclude(checks: Sequence[Check]) -> Verification:
-    """Any failure fails; else any gap, or no check at all, is inconclusive."""
-    verdicts = {check.verdict for check in checks} or {Verdict.INCONCLUSIVE}
+    """Any failure fails; else any gap, or no check at all, is inconclusive.
+
+    A gap in what is only advice is none.
+    """
+    counted = (
+        check.verdict
+        for check in checks
+        if not (check.advisory and check.verdict is Verdict.INCONCLUSIVE)
+    )
+    verdicts = set(counted) or {Verdict.INCONCLUSIVE}
     worst = next(v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if v in verdicts)
     return Verification(worst, tuple(checks))
 

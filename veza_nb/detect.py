@@ -11,7 +11,7 @@ from veza_nb.cluster import Cluster
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError
 from veza_nb.findings import Diagnosis, decide, find
-from veza_nb.loglines import PodLog
+from veza_nb.loglines import PodLog, release_errors
 from veza_nb.logreading import read_logs
 from veza_nb.measures import Monitored
 from veza_nb.monitored import monitored
@@ -143,6 +143,7 @@ def _judge(
             restarts=read_restarts(workload),
             probes=probes,
             monitored=told,
+            release_errors=release_errors(logs),
         ),
     )
 

@@ -90,6 +90,13 @@ def error_groups(logs: Sequence[PodLog]) -> tuple[ErrorGroup, ...]:
     return tuple(sorted(groups, key=lambda one: (one.old, not one.new, -one.count)))
 
 
+def release_errors(logs: Sequence[PodLog]) -> tuple[str, ...]:
+    """Kinds of error lines that only new pods print; none where there is nothing to compare."""
+    if not any(not log.new for log in logs):
+        return ()
+    return tuple(one.kind for one in error_groups(logs) if one.new and not one.old)
+
+
 def kind_of(line: str) -> str:
     """What a line says, without what is different each time."""
     for pattern, name in _PARTS:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from veza_nb.cluster import Cluster
@@ -28,16 +29,23 @@ class _Place:
     previous: bool
 
 
-def read_logs(cluster: Cluster, workload: Workload) -> tuple[PodLog, ...]:
+def read_logs(
+    cluster: Cluster, workload: Workload, *, since: datetime | None = None
+) -> tuple[PodLog, ...]:
     """The ends of the logs of some pods: those in trouble first, older ones to compare with.
 
     What cannot be read (no right, not started yet, gone meanwhile) is left out.
 
+    Args:
+        cluster: where.
+        workload: whose pods.
+        since: only what was printed from then on, by the runs that go on.
+
     Raises:
         UnreachableError: the server does not answer at all.
     """
-    places = tuple(_places(workload))
-    texts = concurrently(*(partial(_read, cluster, place) for place in places))
+    places = tuple(one for one in _places(workload) if not (since and one.previous))
+    texts = concurrently(*(partial(_read, cluster, place, since) for place in places))
     return tuple(
         PodLog(one.pod, one.container, one.new, one.previous, text)
         for one, text in zip(places, texts, strict=True)
@@ -45,12 +53,13 @@ def read_logs(cluster: Cluster, workload: Workload) -> tuple[PodLog, ...]:
     )
 
 
-def _read(cluster: Cluster, place: _Place) -> str | None:
+def _read(cluster: Cluster, place: _Place, since: datetime | None) -> str | None:
     try:
         return cluster.pod_log(
             place.pod,
             place.container,
             previous=place.previous,
+            since=since,
             tail_lines=TAIL_LINES,
             limit_bytes=LIMIT_BYTES,
         )

@@ -15,6 +15,8 @@ from veza_nb.checks import (
 )
 from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster
+from veza_nb.logchecks import log_check
+from veza_nb.logreading import read_logs
 from veza_nb.monitorchecks import monitor_checks
 from veza_nb.monitored import monitored
 from veza_nb.objects import Workload
@@ -49,12 +51,16 @@ def verify(
         show: is given the seconds left and the probes so far.
     """
     before = _look(cluster, service)
+    # The server's time: a wrong clock here must not hide what is printed there.
+    began = cluster.transport.server_now() or cluster.clock.now()
     probes = _soak(cluster, service, settings=settings, show=show)
     after = _look(cluster, service)
     soak = soak_check(read_restarts(before), read_restarts(after), settings.soak_seconds)
     answers = probe_checks(probes, baseline) if service.speaks_http else ()
+    logs = [log for log in read_logs(cluster, after, since=began) if log.new]
+    said = log_check(logs, baseline.release_errors)
     watched = _settle(cluster, service, baseline, settings=settings, monitoring=monitoring)
-    return conclude((*rollout_checks(after, plan, baseline), *answers, soak, *watched))
+    return conclude((*rollout_checks(after, plan, baseline), *answers, soak, said, *watched))
 
 
 def _settle(

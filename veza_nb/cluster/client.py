@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from veza_nb.clock import Clock, SystemClock
+from veza_nb.clock import Clock, SystemClock, timestamp
 from veza_nb.cluster.kubeconfig import Access, load_access
 from veza_nb.cluster.transport import Transport
 from veza_nb.errors import ForbiddenError, NotFoundError, ServerError
@@ -139,7 +140,14 @@ class Cluster:
         return tuple(event for page in pages for event in page)
 
     def pod_log(
-        self, pod: str, container: str, *, previous: bool, tail_lines: int, limit_bytes: int
+        self,
+        pod: str,
+        container: str,
+        *,
+        previous: bool = False,
+        since: datetime | None = None,
+        tail_lines: int,
+        limit_bytes: int,
     ) -> str:
         """The end of a container's log, each line after its time; what is no UTF-8 is replaced.
 
@@ -147,6 +155,7 @@ class Cluster:
             pod: its name.
             container: one of its containers.
             previous: the run before the last restart.
+            since: only lines from then on.
             tail_lines: lines at most.
             limit_bytes: bytes at most: a log may be one endless line.
         """
@@ -158,6 +167,8 @@ class Cluster:
         }
         if previous:
             query["previous"] = "true"
+        if since is not None:
+            query["sinceTime"] = timestamp(since)
         data = self.transport.read(f"{self.path('v1', 'pods', pod)}/log", query, accept="*/*")
         return data.decode("utf-8", "replace")
 
