@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 import yaml
@@ -123,6 +123,20 @@ class Verify(_Section, frozen=True):
     settle_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 120.0
 
 
+class Hint(_Section, frozen=True):
+    """What a finding means.
+
+    Attributes:
+        means: one clause, no full stop.
+        cure: whether going back to an older revision helps; "" where that is no question.
+        look: where to look, or what to do, one clause.
+    """
+
+    means: Annotated[str, msgspec.Meta(min_length=1)]
+    cure: Literal["yes", "maybe", "no", ""] = ""
+    look: str = ""
+
+
 class Freeze(_Section, frozen=True, rename={"begin": "from", "end": "to"}):
     """A time in which nothing is to be changed without a reason of its own.
 
@@ -156,6 +170,7 @@ class Catalog(_Section, frozen=True, kw_only=True):
     monitoring: Monitoring = Monitoring()
     freeze: tuple[Freeze, ...] = ()
     approval: Approving = Approving()
+    hints: dict[str, Hint] = {}
     source: str = ""
 
     def frozen(self, now: datetime) -> str:

@@ -1,16 +1,17 @@
 """Detection: what is wrong with this service, and is a rollback the cure."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from veza_nb.catalog import Monitoring, Service, Verify
+from veza_nb.catalog import Hint, Monitoring, Service, Verify
 from veza_nb.checks import Baseline
 from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError
 from veza_nb.findings import Diagnosis, decide, find
+from veza_nb.hints import with_hints
 from veza_nb.loglines import PodLog, release_errors
 from veza_nb.logreading import read_logs
 from veza_nb.measures import Monitored
@@ -58,6 +59,7 @@ def detect(
     *,
     settings: Verify,
     monitoring: Monitoring = UNWATCHED,
+    hints: Mapping[str, Hint] = {},
 ) -> Detection:
     """Look at a service once; requests run side by side.
 
@@ -66,6 +68,7 @@ def detect(
         service: which; its URL decides whether endpoints are asked.
         settings: how often an endpoint is asked, and its deadline.
         monitoring: where the service's numbers and alerts are.
+        hints: what findings mean, besides what the kit knows.
     """
     workload, probes = concurrently(
         lambda: cluster.workload(service.workload, service.selector),
@@ -88,7 +91,9 @@ def detect(
         pods=workload.pods,
         events=events,
     )
-    return _judge(seen, probes, logs, told, now=cluster.clock.now())
+    found = _judge(seen, probes, logs, told, now=cluster.clock.now())
+    meant = with_hints(found.diagnosis.findings, hints)
+    return replace(found, diagnosis=replace(found.diagnosis, findings=meant))
 
 
 def detect_settled(
@@ -97,6 +102,7 @@ def detect_settled(
     *,
     settings: Verify,
     monitoring: Monitoring = UNWATCHED,
+    hints: Mapping[str, Hint] = {},
     show: Callable[[Detection], None],
 ) -> Detection:
     """Look again while it is unclear only because the rollout has just begun.
@@ -106,11 +112,12 @@ def detect_settled(
         service: which.
         settings: `look_seconds` is how long.
         monitoring: where the service's numbers and alerts are.
+        hints: what findings mean, besides what the kit knows.
         show: is given every look.
     """
     deadline = Deadline.after(cluster.clock, settings.look_seconds)
     while True:
-        seen = detect(cluster, service, settings=settings, monitoring=monitoring)
+        seen = detect(cluster, service, settings=settings, monitoring=monitoring, hints=hints)
         show(seen)
         young = seen.rollout.phase is RolloutPhase.PROGRESSING
         undecided = seen.diagnosis.decision is Decision.UNCLEAR

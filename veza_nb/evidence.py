@@ -37,6 +37,8 @@ class Finding:
         evidence: what it rests on.
         from_release: True where only pods of the new template suffer, False where others
             suffer too, None where that cannot be told.
+        hint: what it means, for somebody who sees it for the first time; "" where nobody wrote
+            that down.
     """
 
     reason: str
@@ -44,6 +46,7 @@ class Finding:
     summary: str
     evidence: tuple[Evidence, ...]
     from_release: bool | None
+    hint: str = ""
 
 
 def kubectl(namespace: str, *words: str) -> str:

@@ -159,6 +159,7 @@ class Incident:
                 self.service,
                 settings=self._settings,
                 monitoring=self._catalog.monitoring,
+                hints=self._catalog.hints,
                 show=lambda one: view.show(render.diagnosis(one.diagnosis, now=one.at)),
             )
             self._detection = seen

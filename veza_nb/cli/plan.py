@@ -64,7 +64,12 @@ def command(
     )
     rights = preflight(cluster, chosen)
     seen = detect_settled(
-        cluster, chosen, settings=book.verify, monitoring=book.monitoring, show=lambda _: None
+        cluster,
+        chosen,
+        settings=book.verify,
+        monitoring=book.monitoring,
+        hints=book.hints,
+        show=lambda _: None,
     )
     now = cluster.clock.now()
     order = Order(

@@ -61,9 +61,13 @@ def _counted(findings: Sequence[Finding]) -> str:
 
 
 def _findings(findings: Sequence[Finding]) -> Html:
-    return html(
-        *(marked(f.severity, tag("b", f.reason), " ", prose(_beside_reason(f))) for f in findings)
-    )
+    return html(*(_finding(one) for one in findings))
+
+
+def _finding(finding: Finding) -> Html:
+    hint = tag("div", prose(finding.hint), class_="v-aside") if finding.hint else ""
+    said = prose(_beside_reason(finding))
+    return marked(finding.severity, tag("b", finding.reason), " ", said, hint)
 
 
 def _beside_reason(finding: Finding) -> str:
@@ -78,6 +82,7 @@ def _finding_lines(findings: Sequence[Finding], now: datetime) -> list[str]:
         lines += wrapped(
             _beside_reason(finding), "    ", f"  {mark.symbol} {mark.word} {finding.reason}: "
         )
+        lines += wrapped(finding.hint, "      ") if finding.hint else []
         for one in finding.evidence:
             seen = f" ({age(one.at, now)})" if one.at else ""
             lines += wrapped(f"{one.kind} {one.name}: {one.detail}{seen}", "        ", "      - ")
