@@ -79,6 +79,7 @@ class Incident:
         self._detection: Detection | None = None
         self._plan: Plan | None = None
         self._verification: Verification | None = None
+        self._force_lock = ""
         self._lock = Lock(
             cluster,
             service.workload,
@@ -182,7 +183,13 @@ class Incident:
             display.show(render.history(found, now=self.cluster.clock.now()))
 
     def plan(
-        self, *, to_revision: int = 0, as_of: str = "", image: str = "", break_glass: str = ""
+        self,
+        *,
+        to_revision: int = 0,
+        as_of: str = "",
+        image: str = "",
+        break_glass: str = "",
+        force_lock: str = "",
     ) -> Plan:
         """Make the plan, let the server check it, and show it; nothing is changed.
 
@@ -193,6 +200,7 @@ class Incident:
             as_of: go back to what was in service then: a time, or `2h` for ago.
             image: go back to the newest revision with this image or tag.
             break_glass: why something is to be changed during a change freeze.
+            force_lock: why the lock is to be taken from whoever holds it.
 
         Raises:
             RefusedError: there is nothing to go back to.
@@ -202,6 +210,7 @@ class Incident:
             self._plan = self._verification = None
             now = self.cluster.clock.now()
             choice = read_choice(to_revision=to_revision, as_of=as_of, image=image, now=now)
+            self._force_lock = force_lock.strip()
             made = self._prepare(choice, break_glass)
             if isinstance(made, Refusal):
                 self.logbook.update(refusal=made)
@@ -254,7 +263,7 @@ class Incident:
                 _refuse_blocked(plan)
                 if not self.logbook.approves(plan):
                     raise RefusedError("This plan is not approved.", next_step=how_to_approve(plan))
-                self._lock.acquire()
+                self._take_lock()
             result = send(self.cluster, plan, self.logbook.journal)
             mutated_at = self._mutated_at(result)
             self.logbook.update(outcome=Outcome.OPEN, exit_code=None, mutated_at=mutated_at)
@@ -353,6 +362,7 @@ class Incident:
                 choice=choice,
                 freeze=self._catalog.frozen(self.cluster.clock.now()),
                 break_glass=break_glass,
+                force_lock=self._force_lock,
             ),
             lock=self._lock,
             earlier=None if choice.named else newest(self.logbook.attempts),
@@ -414,6 +424,12 @@ class Incident:
             view.show(render.progress(state, self.cluster.clock.monotonic() - begin, result.kind))
 
         return follow(self.cluster, plan, settings=self._settings, show=show)
+
+    def _take_lock(self) -> None:
+        taken = self._lock.acquire(force=self._force_lock)
+        if taken:
+            note = {"lock taken": taken, "reason": self._force_lock}
+            self.logbook.journal.append(Step.UNDO, JournalEvent.NOTE, note)
 
     def _mutated_at(self, result: UndoResult) -> object:
         if result.kind is UndoKind.NOOP:

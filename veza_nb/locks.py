@@ -86,18 +86,28 @@ class Lock:
         """True between `acquire` and `release`, unless it was seen to be lost."""
         return self._hold is not None and not self._hold.lost
 
-    def acquire(self) -> None:
+    def acquire(self, *, force: str = "") -> str:
         """Take the lock and keep it renewed; where it is held, `confirm` it.
+
+        Args:
+            force: why it is to be taken from whoever holds it; "" takes it from nobody.
+
+        Returns:
+            From whom it was taken by force, as a sentence; "" where nobody held it.
 
         Raises:
             RefusedError: somebody else holds it; names who, since when, and why.
         """
         if self.held:
             self.confirm()
-            return
+            return ""
         present = self._read()
-        if present is not None and not self._free(present):
-            raise self._refusal(present)
+        taken = ""
+        if present is not None and not (force and self._held_by_other(present)):
+            if not self._free(present):
+                raise self._refusal(present)
+        elif present is not None:
+            taken = self._refusal(present).what
         try:
             lease = self._take(present)
         except ConflictError as error:
@@ -107,6 +117,7 @@ class Lock:
             target=self._keep, args=(hold,), name="lock-renewer", daemon=True
         )
         hold.renewer.start()
+        return taken
 
     def confirm(self) -> None:
         """Make sure that the lock is still ours and stays so for at least half its duration.
@@ -131,11 +142,17 @@ class Lock:
         A lock that has expired counts as free here; `acquire` looks more closely.
         """
         present = self._read()
-        if present is None or not present.spec.holder_identity or self._ours(present):
+        if present is None or not self._held_by_other(present):
             return None
-        left = self._left(present)
+        return self._refusal(present)
+
+    def _held_by_other(self, lease: Lease) -> bool:
+        """Whether somebody else is alive in it, as far as one look tells."""
+        if not lease.spec.holder_identity or self._ours(lease):
+            return False
+        left = self._left(lease)
         silent = left is not None and left < -DOUBT
-        return None if silent or self._left_behind(present) else self._refusal(present)
+        return not (silent or self._left_behind(lease))
 
     def release(self) -> None:
         """Give the lock back; a failure is left to the Lease's expiry."""

@@ -127,6 +127,7 @@ def make_plan(
     around: Surroundings = NOTHING_SEEN,
     freeze: str = "",
     break_glass: str = "",
+    force_lock: str = "",
 ) -> Plan | Refusal:
     """The plan to go back, or why there is none.
 
@@ -145,6 +146,7 @@ def make_plan(
         around: what stands around the Deployment.
         freeze: why changes are frozen now; "" where they are not.
         break_glass: why the operator changes something all the same; may be empty.
+        force_lock: why a lock is to be taken from whoever holds it; may be empty.
     """
     target = _target(history, choice, pinned)
     if target is None:
@@ -160,6 +162,7 @@ def make_plan(
         around=around,
         freeze=freeze,
         break_glass=one_line(break_glass),
+        force_lock=one_line(force_lock),
     )
     cause = _change_cause(target, operator=operator, incident=incident, reason=reason)
     return Plan(

@@ -46,6 +46,7 @@ class Order:
         choice: what the operator named.
         freeze: why changes are frozen now; "" where they are not.
         break_glass: why something is changed all the same; may be empty.
+        force_lock: why a lock is to be taken from whoever holds it; may be empty.
     """
 
     service: str
@@ -55,6 +56,7 @@ class Order:
     choice: Choice = RECOMMENDED
     freeze: str = ""
     break_glass: str = ""
+    force_lock: str = ""
 
 
 def prepare(
@@ -97,6 +99,7 @@ def prepare(
         denied=[str(permission) for permission in denied],
         freeze=order.freeze,
         break_glass=order.break_glass,
+        force_lock=order.force_lock,
     )
     draft = make()
     if isinstance(draft, Refusal) or draft.noop:

@@ -111,7 +111,9 @@ def test_without_the_rights_to_look_around_the_plan_says_so_and_stands(broken: A
     assert [] == [name for name, one in found.items() if one["level"] == "block"]
 
 
-def test_a_lock_that_somebody_else_holds_is_seen_in_the_plan(broken: Application) -> None:
+def test_a_lock_that_somebody_else_holds_is_respected_until_it_is_taken_by_force(
+    broken: Application,
+) -> None:
     lease = {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -125,7 +127,13 @@ def test_a_lock_that_somebody_else_holds_is_seen_in_the_plan(broken: Application
     }
     create(broken, "leases", lease)
 
-    assert "bob@elsewhere" in guards(broken)["locked"]["summary"]
+    refused = broken.veza_nb("rollback", *CONFIRMED)
+    forced = broken.veza_nb("rollback", *CONFIRMED, "--force-lock", "bob is on a plane")
+
+    assert (refused.code, forced.code) == (3, 0), forced.stderr
+    assert "bob@elsewhere" in refused.stderr
+    folder = max(broken.records.iterdir())
+    assert "bob is on a plane" in (folder / "journal.jsonl").read_text()
 
 
 def test_a_change_freeze_is_respected_until_somebody_breaks_it(broken: Application) -> None:

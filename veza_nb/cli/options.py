@@ -49,13 +49,14 @@ def cluster_options(command: F) -> F:
 
 
 def choice_options(command: F) -> F:
-    """--to-revision, --as-of, --image, --break-glass."""
+    """--to-revision, --as-of, --image, --break-glass, --force-lock."""
     for option in reversed(
         (
             click.option("--to-revision", default=0, help="Default: the recommended one."),
             click.option("--as-of", default="", help="What was in service then: a time, or 2h."),
             click.option("--image", default="", help="The newest revision with this image or tag."),
             click.option("--break-glass", default="", help="Why, during a change freeze."),
+            click.option("--force-lock", default="", help="Why, to take somebody else's lock."),
         )
     ):
         command = option(command)

@@ -53,6 +53,7 @@ def command(
     as_of: str,
     image: str,
     break_glass: str,
+    force_lock: str,
     output: str,
 ) -> int:
     """Show what a rollback of SERVICE would do. Changes nothing."""
@@ -79,6 +80,7 @@ def command(
         choice=read_choice(to_revision=to_revision, as_of=as_of, image=image, now=now),
         freeze=book.frozen(now),
         break_glass=break_glass,
+        force_lock=force_lock,
     )
     made = prepare(
         cluster,
@@ -95,6 +97,7 @@ def command(
         as_of=choice.as_of.isoformat() if choice.as_of else "",
         image=choice.image,
         break_glass=break_glass,
+        force_lock=force_lock,
     )
     text = planfile.document(asked, diagnosis=seen.diagnosis, history=seen.history, plan=made)
     if output == "json":

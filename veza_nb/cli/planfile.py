@@ -28,6 +28,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     as_of: str = ""
     image: str = ""
     break_glass: str = ""
+    force_lock: str = ""
 
 
 class _Plan(msgspec.Struct, frozen=True):

@@ -42,6 +42,7 @@ class Case:
         around: what stands around it.
         freeze: why changes are frozen now; "" where they are not.
         break_glass: why the operator changes something all the same; may be empty.
+        force_lock: why a lock is to be taken from whoever holds it; may be empty.
     """
 
     workload: Workload
@@ -52,6 +53,7 @@ class Case:
     around: Surroundings = NOTHING_SEEN
     freeze: str = ""
     break_glass: str = ""
+    force_lock: str = ""
 
     @property
     def deployment(self) -> Deployment:

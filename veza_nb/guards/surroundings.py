@@ -12,8 +12,14 @@ _CLUSTER_WIDE = frozenset({"priorityclass"})
 
 def locked(case: Case) -> Iterator[Guard]:
     """Somebody else is at work."""
-    if case.around.locked and not case.noop:
-        yield Guard("locked", Level.BLOCK, case.around.locked, case.around.unlock)
+    if not case.around.locked or case.noop:
+        return
+    if case.force_lock:
+        what = f"{case.around.locked} You take the lock from them: {case.force_lock}."
+        told = "Their run stops before its next change. Tell them."
+        yield Guard("locked", Level.WARN, what, told)
+        return
+    yield Guard("locked", Level.BLOCK, case.around.locked, case.around.unlock)
 
 
 def missing(case: Case) -> Iterator[Guard]:
