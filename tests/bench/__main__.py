@@ -1,9 +1,11 @@
 """`make bench`: measure every bar, print a table, write `bench.json`."""
 
 import json
+import os
 from pathlib import Path
 
 from tests.bench.bars import Bar
+from tests.bench.cluster import cluster_bars
 from tests.bench.commands import drill_bar, help_bar
 from tests.bench.undo import undo_bar
 
@@ -11,10 +13,12 @@ OUTPUT = Path("bench.json")
 
 
 def main() -> None:
-    bars = [help_bar(), undo_bar(), drill_bar()]
+    bars = [help_bar(), undo_bar(), drill_bar(), *cluster_bars()]
     _print(bars)
     OUTPUT.write_text(json.dumps([bar.plain() for bar in bars], indent=2) + "\n", encoding="utf-8")
-    print(f"Written to {OUTPUT}.")
+    load = os.getloadavg()[1]
+    # What else the machine does makes every number worse.
+    print(f"Written to {OUTPUT}. Load of 5 minutes on {os.cpu_count()} processors: {load:.1f}.")
 
 
 def _print(bars: list[Bar]) -> None:

@@ -35,7 +35,11 @@ class ApiServer:
     """An API server on a free port, and ways to talk to it."""
 
     def __init__(
-        self, directory: Path, clock: Time | None = None, version: str = DEFAULT_VERSION
+        self,
+        directory: Path,
+        clock: Time | None = None,
+        version: str = DEFAULT_VERSION,
+        **patience: float,
     ) -> None:
         self.credentials = Credentials()
         self.logs = LogStore()
@@ -49,7 +53,7 @@ class ApiServer:
         self.kubeconfig = directory / "kubeconfig"
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run)
-        self._server = Server(self.api, self.credentials)
+        self._server = Server(self.api, self.credentials, **patience)
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
@@ -69,6 +73,10 @@ class ApiServer:
         asyncio.run_coroutine_threadsafe(self._server.stop(), self._loop).result(10)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(10)
+
+    def connections(self) -> int:
+        """Return how many connections the server holds."""
+        return self._server.connections
 
     def as_admin(self, function: Callable[[Client], Any]) -> Any:
         """Run a function with an administrator's client inside the loop."""

@@ -176,7 +176,7 @@ def test_every_request_is_in_the_audit_log_with_verb_and_code(cluster: ApiInProc
         for each in cluster.api.audit.entries
     ]
     assert told == [
-        ("create", "deployments", "", "", 201, False),
+        ("create", "deployments", "", "web", 201, False),
         ("patch", "deployments", "", "web", 200, True),
         ("get", "deployments", "scale", "web", 403, False),
         ("deletecollection", "deployments", "", "", 200, False),

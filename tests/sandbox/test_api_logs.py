@@ -138,10 +138,82 @@ def test_of_several_containers_one_must_be_named(cluster: ApiInProcess) -> None:
     )
 
 
-def test_a_pod_on_no_node_has_no_log(cluster: ApiInProcess) -> None:
+def test_a_pod_on_no_node_has_printed_nothing_yet(cluster: ApiInProcess) -> None:
     cluster.admin.create("pods", NAMESPACE, pod("web"))
 
-    assert cluster.refusal("GET", LOG) == (400, "pod web does not have a host assigned")
+    response = cluster.ask("GET", LOG)
+
+    assert (response.status, response.text) == (204, b"")
+
+
+def test_init_containers_are_read_by_name_and_do_not_make_the_choice_unclear(
+    cluster: ApiInProcess,
+) -> None:
+    body = pod("web")
+    body["spec"]["initContainers"] = [{"name": "prepare", "image": "a:1"}]
+    made = cluster.admin.create("pods", NAMESPACE, body)
+    uid = made["metadata"]["uid"]
+    cluster.admin.create(
+        "pods", NAMESPACE, {"target": {"name": "node-1"}}, name="web", subresource="binding"
+    )
+    done, waiting = {"terminated": {"exitCode": 0}}, {"waiting": {"reason": "PodInitializing"}}
+    status = {
+        "initContainerStatuses": [{"name": "prepare", "state": done, "restartCount": 0}],
+        "containerStatuses": [{"name": "main", "state": waiting, "restartCount": 0}],
+    }
+    cluster.admin.patch("pods", NAMESPACE, "web", {"status": status}, subresource="status")
+    cluster.logs.append(uid, "prepare", 0, "prepared", NOON)
+
+    assert _read(cluster, "container=prepare") == b"prepared\n"
+    assert cluster.refusal("GET", LOG) == (
+        400,
+        'container "main" in pod "web" is waiting to start: PodInitializing',
+    )
+
+
+def test_of_several_the_init_containers_are_named_too(cluster: ApiInProcess) -> None:
+    body = pod("web")
+    body["spec"]["containers"].append({"name": "sidecar", "image": "b:1"})
+    body["spec"]["initContainers"] = [{"name": "prepare", "image": "a:1"}]
+    cluster.admin.create("pods", NAMESPACE, body)
+
+    assert cluster.refusal("GET", LOG) == (
+        400,
+        "a container name must be specified for pod web, choose one of: [main sidecar] "
+        "or one of the init containers: [prepare]",
+    )
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("tailLines=-1", "tailLines: Invalid value: -1: must be greater than or equal to 0"),
+        ("limitBytes=0", "limitBytes: Invalid value: 0: must be greater than or equal to 1"),
+        ("sinceSeconds=0", "sinceSeconds: Invalid value: 0: must be greater than or equal to 1"),
+        (
+            "sinceSeconds=5&sinceTime=2026-01-02T12:00:00Z",
+            ": Forbidden: at most one of `sinceTime` or `sinceSeconds` may be specified",
+        ),
+    ],
+)
+def test_options_that_cannot_be_are_invalid(
+    cluster: ApiInProcess, query: str, message: str
+) -> None:
+    _running(cluster.admin)
+
+    assert cluster.refusal("GET", f"{LOG}?{query}") == (
+        422,
+        f'PodLogOptions "web" is invalid: {message}',
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "stamped"), [("yes", True), ("1", True), ("0", False), ("False", False)]
+)
+def test_only_false_and_0_deny_an_option(cluster: ApiInProcess, value: str, stamped: bool) -> None:
+    _print(cluster.logs, _running(cluster.admin), "one")
+
+    assert _read(cluster, f"timestamps={value}").startswith(b"2026") is stamped
 
 
 def test_a_follower_gets_what_is_there_and_what_comes_until_the_run_ends(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from kubernetes import client, config, watch
 from kubernetes.client.rest import ApiException
+from kubernetes.dynamic import DynamicClient
 
 from tests.sandbox.conftest import NAMESPACE, ApiServer
 
@@ -82,3 +84,31 @@ def test_an_access_review_is_answered(official: client.ApiClient) -> None:
     done = client.AuthorizationV1Api(official).create_self_subject_access_review(body)
 
     assert done.status.allowed is True
+
+
+def test_the_dynamic_client_finds_its_way_by_discovery(
+    official: client.ApiClient, tmp_path: Path
+) -> None:
+    dynamic = DynamicClient(official, cache_file=str(tmp_path / "discovery.json"))
+    deployments = dynamic.resources.get(api_version="apps/v1", kind="Deployment")
+
+    found = deployments.get(name="veza-frontend", namespace=NAMESPACE)
+    assert found.spec.replicas == 2
+    patch = {"spec": {"replicas": 3}}
+    kind = "application/merge-patch+json"
+    changed = deployments.patch(patch, name="veza-frontend", namespace=NAMESPACE, content_type=kind)
+    assert (changed.spec.replicas, changed.metadata.generation) == (3, 2)
+    scale = deployments.scale.get(name="veza-frontend", namespace=NAMESPACE)
+    assert scale.spec.replicas == 3
+
+
+def test_a_list_in_pages_is_whole(official: client.ApiClient) -> None:
+    apps = client.AppsV1Api(official)
+
+    names, token = [], None
+    while token != "":
+        page = apps.list_namespaced_deployment(NAMESPACE, limit=1, _continue=token)
+        names += [each.metadata.name for each in page.items]
+        token = page.metadata._continue or ""
+
+    assert names == ["veza-backend-api", "veza-frontend", "veza-stream-server"]

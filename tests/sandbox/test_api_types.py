@@ -14,14 +14,8 @@ from veza_nb.sandbox.apimachinery import kinds, protobuf, quantity
 from veza_nb.sandbox.apimachinery.decoding import DecodeError, Report, decode, empty
 from veza_nb.sandbox.apimachinery.schema import struct
 from veza_nb.sandbox.apiserver import openapi
-from veza_nb.sandbox.apiserver.ownership import (
-    Comparison,
-    Managers,
-    difference,
-    intersection,
-    paths,
-    union,
-)
+from veza_nb.sandbox.apiserver.fieldsets import difference, intersection, paths, union
+from veza_nb.sandbox.apiserver.ownership import Comparison, Managers
 
 Json = dict[str, Any]
 

@@ -49,12 +49,14 @@ def test_a_watch_tells_what_is_there_and_then_every_change(server: ApiServer) ->
         patch = {"metadata": {"labels": {"x": "y"}}}
         server.as_admin(lambda client: client.patch("pods", NAMESPACE, "a", patch))
         server.as_admin(lambda client: client.delete("pods", NAMESPACE, "b"))
-        rest = [json.loads(next(lines)) for _ in range(3)]
+        rest = [json.loads(next(lines)) for _ in range(4)]
 
+    # A pod is seen without grace before it is seen to be gone.
     assert _told([first, *rest]) == [
         ("ADDED", "a"),
         ("ADDED", "b"),
         ("MODIFIED", "a"),
+        ("MODIFIED", "b"),
         ("DELETED", "b"),
     ]
     versions = [int(each["object"]["metadata"]["resourceVersion"]) for each in [first, *rest]]
@@ -218,7 +220,7 @@ def test_one_name_can_be_watched(cluster: ApiInProcess, loop: asyncio.Runner) ->
         cluster.admin.create("pods", NAMESPACE, pod(name))
     cluster.admin.delete("pods", NAMESPACE, "b")
 
-    assert loop.run(_take(watch, 2)) == [("ADDED", "b"), ("DELETED", "b")]
+    assert loop.run(_take(watch, 3)) == [("ADDED", "b"), ("MODIFIED", "b"), ("DELETED", "b")]
 
 
 def test_a_closed_watch_ends(cluster: ApiInProcess, loop: asyncio.Runner) -> None:

@@ -379,3 +379,21 @@ def test_managers_are_told_apart_by_name_and_subresource(cluster: ApiInProcess) 
     assert entries["kube-controller-manager", "status"] == {"f:status": {"f:replicas": {}}}
     assert entries["kube-controller-manager", ""] == {"f:spec": {"f:replicas": {}}}
     assert "f:replicas" not in entries["tests", ""]["f:spec"]
+
+
+def test_a_secret_s_texts_are_kept_encoded_among_its_data(cluster: ApiInProcess) -> None:
+    body = {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": "db"},
+        "data": {"user": "YQ==", "password": "YQ=="},
+        "stringData": {"password": "b"},
+    }
+
+    made = cluster.admin.create("secrets", NAMESPACE, body)
+    patch = {"stringData": {"user": "c"}}
+    changed = cluster.admin.patch("secrets", NAMESPACE, "db", patch)
+
+    assert made["data"] == {"user": "YQ==", "password": "Yg=="}
+    assert changed["data"] == {"user": "Yw==", "password": "Yg=="}
+    assert "stringData" not in changed

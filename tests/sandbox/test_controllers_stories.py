@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -445,98 +443,3 @@ def test_scaling_in_the_middle_of_a_failed_rollout_keeps_both_in_proportion() ->
         assert sizes == {"v1": 5, "v2-bad": 5}
 
     play(story)
-
-
-WATCHES = Path(__file__).parents[1] / "data" / "recordings" / "watch"
-Told = tuple[Any, ...]
-
-
-def told(item: Json) -> Told:
-    """What a watcher of a Deployment sees change; the revision first."""
-    status = item["status"]
-    counts = ("replicas", "updatedReplicas", "readyReplicas", "availableReplicas")
-    return (
-        int(item["metadata"]["annotations"][REVISION]),
-        item["metadata"]["generation"] - status["observedGeneration"],
-        *(status.get(name, 0) for name in (*counts, "unavailableReplicas")),
-        *((c["status"], c["reason"]) for c in status["conditions"]),
-    )
-
-
-def recorded_watch(name: str) -> list[Told]:
-    lines = (WATCHES / f"{name}.jsonl").read_text().splitlines()
-    return [told(json.loads(line)["object"]) for line in lines]
-
-
-def watch(stage: Stage) -> list[Told]:
-    """A list that fills with what is told of the Deployment from now on."""
-    seen: list[Told] = []
-
-    def look(_old: Json | None, new: Json | None) -> None:
-        assert new is not None
-        seen.append(told(new))
-
-    stage.plane.informers.deployments.on_change(look)
-    seen.clear()
-    return seen
-
-
-def test_a_watcher_sees_the_states_that_were_recorded_one_by_one() -> None:
-    """Recording 03: the whole watch of a Deployment through a rollout."""
-
-    async def story(stage: Stage) -> list[Told]:
-        stage.deploy(strategy=rolling(1, 0))
-        stage.annotate("release v1.0.0")
-        await stage.pass_time(10)
-        seen = watch(stage)
-        stage.set_image("v2")
-        await stage.pass_time(10)
-        stage.annotate("release v1.1.0")
-        await stage.pass_time(1)
-        return seen
-
-    assert recorded_watch("03-rollout.deployment") == play(story)
-
-
-@pytest.mark.parametrize(
-    ("name", "replicas", "strategy"),
-    [
-        ("ru-1-0", 3, rolling(1, 0)),
-        ("ru-25-25-x3", 3, rolling("25%", "25%")),
-        ("single-ru", 1, rolling("25%", "25%")),
-    ],
-)
-def test_a_watcher_sees_an_undo_as_recorded_stale_deadline_included(
-    name: str, replicas: int, strategy: Json
-) -> None:
-    """Recordings 30: the missed deadline is still told after the new template is known."""
-
-    async def story(stage: Stage) -> list[Told]:
-        stage.deploy(replicas=replicas, strategy=strategy, progressDeadlineSeconds=3)
-        await stage.pass_time(10)
-        stage.set_image("v2-bad")
-        await stage.pass_time(10)
-        seen = watch(stage)
-        stage.undo()
-        await stage.pass_time(10)
-        return seen
-
-    assert recorded_watch(f"30-undo-after-deadline-{name}") == play(story)
-
-
-def test_recreate_is_undone_as_recorded_until_pods_are_counted() -> None:
-    """Recording 30-recreate; its last states tell one ready pod after the other."""
-
-    async def story(stage: Stage) -> list[Told]:
-        stage.deploy(strategy={"type": "Recreate"}, progressDeadlineSeconds=3)
-        await stage.pass_time(10)
-        stage.set_image("v2-bad")
-        await stage.pass_time(10)
-        seen = watch(stage)
-        stage.undo()
-        await stage.pass_time(10)
-        return seen
-
-    recorded, ours = recorded_watch("30-undo-after-deadline-recreate"), play(story)
-    assert recorded[:6] == ours[:6]
-    assert recorded[-1] == ours[-1]

@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -140,9 +141,19 @@ def described(text: str) -> list[str]:
     return kept
 
 
+def wait_for_event(kubectl: Kubectl, about: str, reason: str) -> None:
+    """Return once there is such an event; kubectl itself cannot wait for what it cannot name."""
+    which = f"--field-selector=involvedObject.name={about},reason={reason}"
+    deadline = time.monotonic() + 30
+    while not kubectl.ok(f"get events {which} -o name"):
+        assert time.monotonic() < deadline, f"no {reason} about {about}"
+        time.sleep(0.1)
+
+
 def test_describe_pod_reads_as_recorded(kubectl: Kubectl, crashing: str) -> None:
     """Apart from what only this pod has: its environment, its liveness probe, one volume less."""
     _, then = read("08-describe-pod-crashloop")
+    wait_for_event(kubectl, crashing, "BackOff")
     now = kubectl.ok(f"describe pod {crashing}")
 
     def fields(lines: list[str]) -> list[str]:

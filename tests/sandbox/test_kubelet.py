@@ -10,7 +10,7 @@ import pytest
 
 from tests.sandbox.planes import REPOSITORY, SPACE, Stage, play
 from veza_nb.sandbox.apiserver.logs import LogQuery
-from veza_nb.sandbox.nodes import podstatus, releases
+from veza_nb.sandbox.nodes import backoff, images, releases
 from veza_nb.sandbox.nodes.releases import ReleasesError
 
 Json = dict[str, Any]
@@ -129,7 +129,7 @@ def test_a_missing_image_alternates_between_error_and_back_off() -> None:
         image = f"{REPOSITORY}:v1-missing"
 
         assert {"ContainerCreating", "ErrImagePull", "ImagePullBackOff"} == seen
-        error = podstatus.pull_error(image)
+        error = images.pull_error(image)
         assert {
             f'Failed to pull image "{image}": {error}',
             "Error: ErrImagePull",
@@ -150,7 +150,7 @@ def test_the_words_about_a_missing_image_are_the_recorded_ones() -> None:
     [status] = real["status"]["containerStatuses"]
     image = status["image"]
 
-    expected = f'Back-off pulling image "{image}": ErrImagePull: {podstatus.pull_error(image)}'
+    expected = f'Back-off pulling image "{image}": ErrImagePull: {images.pull_error(image)}'
     assert expected == status["state"]["waiting"]["message"]
 
 
@@ -218,8 +218,8 @@ def test_deletion_is_graceful_and_quick_and_no_timer_is_left() -> None:
     [(1, "10s", 1.0), (2, "20s", 2.0), (4, "1m20s", 8.0), (6, "5m0s", 15.0), (20, "5m0s", 15.0)],
 )
 def test_back_off_doubles_up_to_a_limit(failures: int, nominal: str, real: float) -> None:
-    assert nominal == podstatus.nominal_back_off(failures)
-    assert real == podstatus.back_off_seconds(failures)
+    assert nominal == backoff.nominal_back_off(failures)
+    assert real == backoff.back_off_seconds(failures)
 
 
 @pytest.mark.parametrize(

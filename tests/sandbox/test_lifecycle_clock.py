@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from datetime import UTC, datetime, timedelta
 
-import pytest
-
 from veza_nb.sandbox.clock import Clock, parse_timestamp, timestamp
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -76,23 +74,6 @@ def test_a_cancelled_timer_does_not_fire() -> None:
     run(clock, story())
 
     assert fired == ["kept"]
-
-
-def test_a_fast_clock_runs_ahead() -> None:
-    clock = Clock(start=START, speed=1000)
-
-    async def story() -> None:
-        await clock.sleep(20)
-
-    run(clock, story())
-
-    assert clock.now() >= START + timedelta(seconds=20)
-
-
-def test_a_clock_cannot_stand_still_or_run_back() -> None:
-    for speed in (0, -1):
-        with pytest.raises(ValueError, match="speed must be above 0"):
-            Clock(speed=speed)
 
 
 def test_timestamps_are_whole_seconds_and_read_back() -> None:

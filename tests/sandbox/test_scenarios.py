@@ -11,10 +11,10 @@ import pytest
 
 from veza_nb.sandbox import scenarios, seeding
 from veza_nb.sandbox.clock import Clock, parse_timestamp
-from veza_nb.sandbox.controllers.revisions import REVISION, revision_of
+from veza_nb.sandbox.controllers.revisions import HISTORY, REVISION, revision_of
 from veza_nb.sandbox.nodes import releases
 from veza_nb.sandbox.plane import ControlPlane
-from veza_nb.sandbox.scenarios import ScenarioError
+from veza_nb.sandbox.scenarios import Scenario, ScenarioError
 
 Json = dict[str, Any]
 SERVICE = "veza-backend-api"
@@ -97,6 +97,33 @@ def test_the_release_before_the_bad_one_is_bad_too_where_the_name_says_so() -> N
             ),
             r"history\[1\].age: must be younger",
         ),
+        (
+            ("expect:", "history: {nope: []}\nexpect:"),
+            "history: unknown key 'nope'; known: veza-backend-api, veza-frontend",
+        ),
+        (
+            ("expect:", "history: {veza-frontend: []}\nexpect:"),
+            "history.veza-frontend: expected a list of releases",
+        ),
+        (
+            ("expect:", "history: [{undo_to: a, age: 1d}]\nexpect:"),
+            r"history\[0\].undo_to: there is nothing to undo yet",
+        ),
+        (
+            (
+                "expect:",
+                "history: [{image: a, age: 2d, cause: c}, {undo_to: b, age: 1d}]\nexpect:",
+            ),
+            r"history\[1\].undo_to: was never released before",
+        ),
+        (
+            (
+                "expect:",
+                "history: [{image: a, age: 2d, cause: c}, "
+                "{undo_to: a, age: 1d, cause: c}]\nexpect:",
+            ),
+            r"history\[1\]: unknown key 'cause'; known: age, undo_to",
+        ),
         (("expect:", "fault: {image: a}\nexpect:"), "fault: missing key 'cause'"),
         (
             ("expect:", "fault: {image: a, cause: b, at_once: 3}\nexpect:"),
@@ -136,7 +163,9 @@ def test_ages_are_read(text: str, expected: timedelta) -> None:
     assert expected == scenarios.parse_age(text)
 
 
-def play(name: str, *, inject: bool = False) -> tuple[ControlPlane, list[Json], list[Json]]:
+def play(
+    given: str | Scenario, *, inject: bool = False
+) -> tuple[ControlPlane, list[Json], list[Json]]:
     """Play a scenario; return the Deployments and ReplicaSets afterwards."""
     clock = Clock()
 
@@ -144,7 +173,7 @@ def play(name: str, *, inject: bool = False) -> tuple[ControlPlane, list[Json], 
         plane = ControlPlane(clock=clock)
         await plane.start()
         try:
-            scenario = scenarios.load(name)
+            scenario = scenarios.load(given) if isinstance(given, str) else given
             await seeding.play_history(plane, scenario)
             if inject:
                 await seeding.inject(plane, scenario)
@@ -175,6 +204,95 @@ def test_history_is_true_history() -> None:
     for item in deployments:
         replicas = item["spec"]["replicas"]
         assert replicas == item["status"]["availableReplicas"] == item["status"]["updatedReplicas"]
+
+
+LONG = """
+name: long
+title: Two eventful weeks
+story: Twelve releases and two rollbacks.
+service: veza-backend-api
+history:
+  veza-backend-api:
+  - {image: "shop:v0", age: 15d, cause: "release v0"}
+  - {image: "shop:v1", age: 14d, cause: "release v1"}
+  - {image: "shop:v2", age: 13d, cause: "release v2"}
+  - {image: "shop:v3", age: 12d, cause: "release v3"}
+  - {image: "shop:v4", age: 11d, cause: "release v4"}
+  - {image: "shop:v5", age: 10d, cause: "release v5"}
+  - {image: "shop:v6", age: 9d, cause: "release v6"}
+  - {undo_to: "shop:v4", age: 8d23h}
+  - {image: "shop:v7", age: 8d, cause: "release v7"}
+  - {image: "shop:v8", age: 7d, cause: "release v8"}
+  - {image: "shop:v9", age: 6d, cause: "release v9"}
+  - {undo_to: "shop:v8", age: 5d}
+  - {image: "shop:v10", age: 3d, cause: "release v10"}
+  - {image: "shop:v11", age: 2h, cause: "release v11"}
+  - {image: "shop:v12", age: 10m, cause: "release v12"}
+  veza-frontend:
+  - {image: "front:v1", age: 20d, cause: "release v1"}
+expect: no rollback
+"""
+
+
+def test_two_eventful_weeks_leave_what_two_weeks_leave() -> None:
+    """Numbers as `kubectl rollout history` shows them, cut by revisionHistoryLimit."""
+    before = datetime.now(UTC)
+    _, deployments, replica_sets = play(scenarios.parse(LONG, "long.yaml"))
+    backend = next(item for item in deployments if item["metadata"]["name"] == SERVICE)
+    owned = [item for item in replica_sets if item["metadata"]["labels"]["app"] == SERVICE]
+    ages = {
+        revision_of(item): before - parse_timestamp(item["metadata"]["creationTimestamp"])
+        for item in owned
+    }
+    history = {
+        revision_of(item): (
+            item["spec"]["template"]["spec"]["containers"][0]["image"],
+            item["metadata"]["annotations"]["kubernetes.io/change-cause"],
+        )
+        for item in owned
+    }
+
+    assert backend["spec"]["revisionHistoryLimit"] == 10
+    assert backend["metadata"]["annotations"][REVISION] == "15"
+    assert backend["metadata"]["annotations"]["kubernetes.io/change-cause"] == "release v12"
+    versions = {3: 2, 4: 3, 6: 5, 7: 6, 8: 4, 9: 7, 11: 9, 12: 8, 13: 10, 14: 11, 15: 12}
+    assert {n: (f"shop:v{v}", f"release v{v}") for n, v in versions.items()} == history
+    # A ReplicaSet that was gone back to is as old as its first release.
+    assert abs(ages[12] - timedelta(days=7)) < timedelta(minutes=1)
+    assert abs(ages[15] - timedelta(minutes=10)) < timedelta(minutes=1)
+    noted = {revision_of(item): item["metadata"]["annotations"].get(HISTORY) for item in owned}
+    assert (noted[8], noted[12], noted[15]) == ("5", "10", None)
+    front = next(item for item in deployments if item["metadata"]["name"] == "veza-frontend")
+    assert front["metadata"]["annotations"][REVISION] == "1"
+
+
+def test_events_of_more_than_an_hour_ago_are_forgotten() -> None:
+    clock = Clock()
+
+    async def run() -> list[Json]:
+        plane = ControlPlane(clock=clock)
+        await plane.start()
+        try:
+            await seeding.play_history(plane, scenarios.parse(LONG, "long.yaml"))
+            plane.expire_events_from_now_on()
+            return plane.client("admin", "tests").list("events")
+        finally:
+            await plane.stop()
+
+    with asyncio.Runner(loop_factory=clock.new_event_loop) as runner:
+        events = runner.run(run())
+    oldest = datetime.now(UTC) - timedelta(minutes=11)
+    seen = [event.get("lastTimestamp") or event["eventTime"] for event in events]
+
+    assert {"ScalingReplicaSet", "Scheduled", "Started"} <= {event["reason"] for event in events}
+    assert all(parse_timestamp(stamp) > oldest for stamp in seen)
+
+
+def test_a_release_that_is_not_kept_any_more_cannot_be_gone_back_to() -> None:
+    undo = '- {undo_to: "shop:v0", age: 1m}\n  veza-frontend'
+
+    with pytest.raises(ScenarioError, match="cannot go back to shop:v0: not kept any more"):
+        play(scenarios.parse(LONG.replace("veza-frontend", undo), "long.yaml"))
 
 
 @pytest.mark.parametrize("name", scenarios.names())

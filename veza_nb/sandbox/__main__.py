@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -16,29 +17,47 @@ from typing import Any
 
 from veza_nb.sandbox import credentials, detached
 from veza_nb.sandbox.clock import Clock
-from veza_nb.sandbox.detached import Running
+from veza_nb.sandbox.detached import ClusterError, Running
 from veza_nb.sandbox.lifecycle import Cluster, Options, serve
 from veza_nb.sandbox.plane import VERSION
 from veza_nb.sandbox.scenarios import ScenarioError, names
 from veza_nb.sandbox.seeding import FaultNotSeenError
+from veza_nb.sandbox.snapshots import Snapshot
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a cluster until a signal ends it; returns the exit code."""
+    _collect_seldom()
     given = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     directory = given.directory or detached.default_directory()
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    options = Options(directory, given.scenario, given.speed, given.reported_version, given.inject)
     try:
-        clock = Clock(speed=options.speed)
+        options = Options(
+            directory,
+            given.scenario,
+            given.speed,
+            given.reported_version,
+            given.inject,
+            controlled=True,
+            stepped=given.stepped,
+            prometheus=given.prometheus,
+        )
+        options = options.restored(Snapshot.load(given.snapshot) if given.snapshot else None)
+        clock = options.clock()
         with asyncio.Runner(loop_factory=clock.new_event_loop) as runner:
             runner.run(_run(clock, options, given.ready_fd))
-    except (ScenarioError, FaultNotSeenError, OSError, ValueError) as error:
+    except (ScenarioError, FaultNotSeenError, ClusterError, OSError, ValueError) as error:
         _say(given.ready_fd, {"error": str(error)})
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _collect_seldom() -> None:
+    """Look for cycles only now and then: what a cluster keeps is trees, and there are many."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 async def _run(clock: Clock, options: Options, ready_fd: int | None) -> None:
@@ -84,6 +103,13 @@ def describe(cluster: Cluster, *, ready: bool) -> Running:
         scenario=cluster.options.scenario,
         ready=ready,
         endpoints=dict(cluster.endpoints),
+        control_url=cluster.port.url,
+        control_token=cluster.port.token,
+        speed=cluster.options.speed,
+        stepped=cluster.options.stepped,
+        metrics=cluster.metrics.url,
+        prometheus=cluster.prometheus,
+        alertmanager=cluster.alertmanager,
     )
 
 
@@ -107,6 +133,14 @@ def _parser() -> argparse.ArgumentParser:
         "--scenario", default=detached.HEALTHY, help=f"one of {', '.join(names())}, or a file"
     )
     parser.add_argument("--speed", type=float, default=1.0, help="cluster seconds per second")
+    parser.add_argument("--stepped", action="store_true", help="stand still until told to go on")
+    parser.add_argument("--snapshot", type=Path, help="bring this state back; it has a scenario")
+    parser.add_argument(
+        "--prometheus",
+        type=int,
+        metavar="PORT",
+        help="with a real Prometheus on that port (0: a free one) and its Alertmanager",
+    )
     parser.add_argument("--reported-version", default=VERSION, help="of the server")
     parser.add_argument(
         "--no-inject", dest="inject", action="store_false", help="leave the fault out"

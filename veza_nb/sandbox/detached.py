@@ -14,12 +14,14 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 HEALTHY = "healthy"
 STATE, KUBECONFIG, CATALOG, LOG, LOCK = "state.json", "kubeconfig", "veza.yaml", "log", "lock"
+MONITORING = "monitoring"
+AUDIT = "audit.jsonl"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 5.0
 _LOOK_SECONDS = 0.01
@@ -45,6 +47,13 @@ class Running:
         scenario: what is being played: a name, or the path of a file.
         ready: whether the scenario's state has been reached.
         endpoints: Service to its HTTP address.
+        control_url: of its control port; empty when it has none.
+        control_token: what opens that; nobody else is to see it.
+        speed: cluster seconds per real second.
+        stepped: whether its time stands still until it is told to go on.
+        metrics: address of what the cluster measures, for a Prometheus.
+        prometheus: its address, where one was asked for.
+        alertmanager: its address, likewise.
     """
 
     pid: int
@@ -57,6 +66,13 @@ class Running:
     scenario: str
     ready: bool
     endpoints: Mapping[str, str]
+    control_url: str = ""
+    control_token: str = field(default="", repr=False)
+    speed: float = 1.0
+    stepped: bool = False
+    metrics: str = ""
+    prometheus: str = ""
+    alertmanager: str = ""
 
 
 def default_directory() -> Path:
@@ -73,6 +89,10 @@ def up(
     speed: float = 1.0,
     version: str | None = None,
     inject: bool = True,
+    stepped: bool = False,
+    snapshot: Path | None = None,
+    prometheus: bool = False,
+    prometheus_port: int = 0,
 ) -> Running:
     """Start a cluster that goes on when this process ends; or return the one that runs already.
 
@@ -83,22 +103,37 @@ def up(
         speed: cluster seconds per real second.
         version: what the server says it is.
         inject: False leaves the fault out.
+        stepped: its time stands still until it is told to go on.
+        snapshot: file of a state to bring back instead of playing a scenario.
+        prometheus: with a real Prometheus and Alertmanager that watch it.
+        prometheus_port: where that Prometheus listens; 0 is a free port.
 
     Raises:
         ClusterError: another scenario is running there, or the cluster does not come up.
     """
+    if scenario is not None and snapshot is not None:
+        raise ClusterError("a snapshot brings its own scenario: give one of the two")
     place = directory or default_directory()
     _make_private(place)
     with _locked(place):
         wanted = _as_asked(scenario)
         present = status(place)
         if present is not None:
+            if snapshot is not None:
+                raise _occupied(present, "a snapshot is brought back into a new one")
+            if (stepped and not present.stepped) or speed not in (1, present.speed):
+                raise _occupied(present, "its time passes in another way")
+            if prometheus and not present.prometheus:
+                raise _occupied(present, "it was started without Prometheus")
             return _same(place, present, wanted, wait=wait)
         _clean(place)
         arguments = ["--directory", str(place), "--scenario", wanted or HEALTHY]
         arguments += ["--speed", str(speed)]
         arguments += ["--reported-version", version] if version else []
         arguments += [] if inject else ["--no-inject"]
+        arguments += ["--stepped"] if stepped else []
+        arguments += ["--prometheus", str(prometheus_port)] if prometheus else []
+        arguments += ["--snapshot", str(snapshot.resolve())] if snapshot else []
         return _spawn(place, arguments, wait=wait)
 
 
@@ -168,10 +203,7 @@ def _as_asked(scenario: str | None) -> str | None:
 def _same(place: Path, present: Running, scenario: str | None, *, wait: bool) -> Running:
     """The cluster that runs already, if it is the one that is wanted."""
     if scenario is not None and scenario != present.scenario:
-        raise ClusterError(
-            f"a training cluster is already running with the scenario {present.scenario} "
-            f"(process {present.pid}); end it first with: veza-nb sandbox down"
-        )
+        raise _occupied(present, "it plays one at a time")
     deadline = time.monotonic() + _START_SECONDS
     while wait and not present.ready and time.monotonic() < deadline:
         time.sleep(_LOOK_SECONDS)
@@ -180,6 +212,13 @@ def _same(place: Path, present: Running, scenario: str | None, *, wait: bool) ->
             raise ClusterError("the training cluster that was running has just ended")
         present = now
     return present
+
+
+def _occupied(present: Running, why: str) -> ClusterError:
+    return ClusterError(
+        f"a training cluster is already running with the scenario {present.scenario} "
+        f"(process {present.pid}), and {why}; end it first with: veza-nb sandbox down"
+    )
 
 
 def _make_private(place: Path) -> None:
@@ -194,6 +233,10 @@ def _clean(place: Path) -> None:
     """Remove what only a running cluster needs, tokens first of all."""
     for name in (KUBECONFIG, STATE, CATALOG):
         (place / name).unlink(missing_ok=True)
+    if (place / MONITORING).is_dir():
+        import shutil  # noqa: PLC0415 - needed only after Prometheus
+
+        shutil.rmtree(place / MONITORING, ignore_errors=True)
 
 
 @contextlib.contextmanager

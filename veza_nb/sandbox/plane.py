@@ -14,15 +14,27 @@ from veza_nb.sandbox.apiserver.audit import AuditLog
 from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.apiserver.logs import LogStore
 from veza_nb.sandbox.clock import Clock
+from veza_nb.sandbox.controllers.autoscaling import HorizontalController
 from veza_nb.sandbox.controllers.base import Controller, Informers
+from veza_nb.sandbox.controllers.claims import ClaimController
+from veza_nb.sandbox.controllers.clusterroles import ClusterRoleController
+from veza_nb.sandbox.controllers.cronjob import CronJobController
+from veza_nb.sandbox.controllers.daemonset import DaemonSetController
 from veza_nb.sandbox.controllers.deployment import DeploymentController
+from veza_nb.sandbox.controllers.disruption import DisruptionController
 from veza_nb.sandbox.controllers.endpoints import EndpointsController
 from veza_nb.sandbox.controllers.events import expire_events
 from veza_nb.sandbox.controllers.garbage import GarbageCollector
+from veza_nb.sandbox.controllers.job import JobController, JobPodReleaser
 from veza_nb.sandbox.controllers.namespaces import NamespaceController
 from veza_nb.sandbox.controllers.replicaset import ReplicaSetController
+from veza_nb.sandbox.controllers.resourcequota import ResourceQuotaController
 from veza_nb.sandbox.controllers.scheduler import Scheduler
+from veza_nb.sandbox.controllers.statefulset import StatefulSetController
+from veza_nb.sandbox.controllers.taints import TaintController
+from veza_nb.sandbox.metrics.measures import Measures
 from veza_nb.sandbox.nodes.kubelet import Kubelet
+from veza_nb.sandbox.nodes.proxy import Proxy
 from veza_nb.sandbox.nodes.releases import Releases, built_in
 
 VERSION = "v1.32.13"
@@ -65,14 +77,30 @@ class ControlPlane:
         kubelet = self.client("system:node", "kubelet")
         self.kubelet = Kubelet(kubelet, clock, self.informers, releases or built_in(), self.logs)
         scheduler = self.client("system:kube-scheduler", "kube-scheduler")
+        self.autoscaler = HorizontalController(manager, clock, self.informers)
         self.controllers: list[Controller] = [
             NamespaceController(manager, clock, self.informers.namespaces, root_certificate),
             DeploymentController(manager, clock, self.informers),
             ReplicaSetController(manager, clock, self.informers),
+            StatefulSetController(manager, clock, self.informers),
+            DaemonSetController(manager, clock, self.informers),
+            JobController(manager, clock, self.informers),
+            JobPodReleaser(manager, clock, self.informers),
+            CronJobController(manager, clock, self.informers),
+            DisruptionController(manager, clock, self.informers),
+            self.autoscaler,
+            ClaimController(manager, clock, self.informers),
+            TaintController(manager, clock, self.informers),
+            ResourceQuotaController(manager, clock, self.informers),
             EndpointsController(manager, clock, self.informers),
+            ClusterRoleController(manager, clock, self.informers.cluster_roles),
             GarbageCollector(manager, clock, self.informers.owning()),
             Scheduler(scheduler, clock, self.informers),
         ]
+        self.measures = Measures(clock, self.informers, self.kubelet)
+        self.api.aggregation.register(self.measures.api)
+        self.autoscaler.usage = self.measures.api.cores
+        self.api.proxy = Proxy(self.informers, self.kubelet.endpoints).answer
         self._manager = manager
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -106,7 +134,7 @@ class ControlPlane:
 
     async def stop(self) -> None:
         """End all work; nothing is left running."""
-        self.kubelet.close()
+        await self.kubelet.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,6 +1,15 @@
 """Scenarios of the training cluster: what happened before, what goes wrong, what would be right.
 
 They are data (`data/scenarios/*.yaml`). This module reads and checks them; `seeding` plays them.
+
+A file tells the history of its own service as a list, or of several services by name; the others
+have the usual one. Ages count back from now, oldest first. An undo brings its old cause back:
+
+    history:
+      veza-backend-api:
+      - {image: "registry.veza.example/veza-backend-api:v2.3.1", age: 14d, cause: "release v2.3.1"}
+      - {image: "registry.veza.example/veza-backend-api:v2.4.0", age: 6d4h, cause: "release v2.4.0"}
+      - {undo_to: "registry.veza.example/veza-backend-api:v2.3.1", age: 6d3h}
 """
 
 from __future__ import annotations
@@ -29,11 +38,19 @@ class ScenarioError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class PastRelease:
-    """A release in a service's history: its image, how long ago, its change cause."""
+    """A release in a service's history.
+
+    Attributes:
+        image: which one; of an undo, the one that was gone back to.
+        age: how long ago.
+        cause: its change cause; empty for an undo, which brings the old one back.
+        undo: whether it was a `kubectl rollout undo`.
+    """
 
     image: str
     age: timedelta
-    cause: str
+    cause: str = ""
+    undo: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +154,7 @@ def parse(text: str, source: str) -> Scenario:
     usual = usual_history()
     if service not in usual:
         raise place.at("service").error(f"unknown service {service!r}; known: {', '.join(usual)}")
-    history = dict(usual)
-    if "history" in data:
-        history[service] = _history(data["history"], place.at("history"))
+    history = {**usual, **_histories(data.get("history", {}), service, place.at("history"))}
     fault = _fault(data["fault"], place.at("fault")) if "fault" in data else None
     good = _expectation(_text(data, "expect", place), place.at("expect"))
     if good is not None and good not in {release.image for release in history[service]}:
@@ -196,6 +211,14 @@ def _text(data: Mapping[str, Any], key: str, place: _Place) -> str:
     return value
 
 
+def _histories(given: object, service: str, place: _Place) -> dict[str, Sequence[PastRelease]]:
+    """The history of the scenario's service, or of each service that is named."""
+    if not isinstance(given, dict):
+        return {service: _history(given, place)}
+    data = _mapping(given, place, set(usual_history()), set())
+    return {name: _history(releases, place.at(name)) for name, releases in data.items()}
+
+
 def _history(given: object, place: _Place) -> tuple[PastRelease, ...]:
     if not isinstance(given, list) or not given:
         raise place.error("expected a list of releases, oldest first")
@@ -203,16 +226,27 @@ def _history(given: object, place: _Place) -> tuple[PastRelease, ...]:
     for number in range(1, len(releases)):
         if releases[number].age >= releases[number - 1].age:
             raise place.at(number).at("age").error("must be younger than the release before it")
+        if releases[number].undo and releases[number].image not in _images(releases[:number]):
+            raise place.at(number).at("undo_to").error("was never released before")
+    if releases[0].undo:
+        raise place.at(0).at("undo_to").error("there is nothing to undo yet")
     return tuple(releases)
 
 
+def _images(releases: Sequence[PastRelease]) -> set[str]:
+    return {release.image for release in releases}
+
+
 def _past_release(given: object, place: _Place) -> PastRelease:
-    keys = {"image", "age", "cause"}
+    undo = isinstance(given, dict) and "undo_to" in given
+    keys = {"undo_to", "age"} if undo else {"image", "age", "cause"}
     data = _mapping(given, place, keys, keys)
     try:
         age = parse_age(str(data["age"]))
     except ValueError as error:
         raise place.at("age").error(str(error)) from error
+    if undo:
+        return PastRelease(_text(data, "undo_to", place), age, undo=True)
     return PastRelease(_text(data, "image", place), age, _text(data, "cause", place))
 
 

@@ -1,24 +1,33 @@
-"""Plays a scenario: days of history through the real controllers, then the fault."""
+"""Plays a scenario: days of history through the real controllers, then the fault.
+
+A history costs what happens in it, not how long it is: time jumps from one thing that is due to the
+next. So nothing that repeats for ever may run during it; such work begins when the history is over.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from veza_nb.sandbox.apimachinery.status import Json
+from veza_nb.sandbox.apiserver import policy
 from veza_nb.sandbox.apiserver.client import PatchType
-from veza_nb.sandbox.clock import timestamp
+from veza_nb.sandbox.clock import Clock, timestamp
 from veza_nb.sandbox.controllers.conditions import is_true
 from veza_nb.sandbox.controllers.deployment_status import is_complete
 from veza_nb.sandbox.controllers.endpoints import serving_pods
-from veza_nb.sandbox.controllers.revisions import LAST_APPLIED, revision_of
+from veza_nb.sandbox.controllers.revisions import (
+    HASH_LABEL,
+    LAST_APPLIED,
+    NOT_COPIED,
+    revision_of,
+)
 from veza_nb.sandbox.nodes.releases import Behavior
 from veza_nb.sandbox.plane import ControlPlane
-from veza_nb.sandbox.scenarios import Fault, PastRelease, Scenario, manifest
+from veza_nb.sandbox.scenarios import Fault, PastRelease, Scenario, ScenarioError, manifest
 
 NAMESPACE = "veza-production"
 CAUSE = "kubernetes.io/change-cause"
@@ -61,8 +70,12 @@ def steps(scenario: Scenario, now: datetime) -> list[_Step]:
 
 
 async def play_history(plane: ControlPlane, scenario: Scenario) -> None:
-    """Let the cluster live through the scenario's past; afterwards its time is the real time."""
-    clock, now = plane.clock, datetime.now(UTC)
+    """Let the cluster live through the scenario's past; afterwards its time is the real time.
+
+    Raises:
+        ScenarioError: a release is undone whose revision is no longer kept.
+    """
+    clock, now = plane.clock, plane.clock.now()
     todo = steps(scenario, now)
     clock.fast_forward(now - max(_CLUSTER_AGE, now - todo[0].at + 2 * _BEFORE_FIRST_RELEASE))
     create_cluster(plane)
@@ -72,6 +85,8 @@ async def play_history(plane: ControlPlane, scenario: Scenario) -> None:
         await _sleep_until(plane, step.at)
         if step.first:
             create_deployment(plane, deployments[step.service], step.release)
+        elif step.release.undo:
+            undo(plane, step.service, step.release.image)
         else:
             release(plane, step.service, Fault(step.release.image, step.release.cause))
     await _sleep_until(plane, now)
@@ -82,28 +97,46 @@ async def _sleep_until(plane: ControlPlane, moment: datetime) -> None:
     await plane.clock.sleep((moment - plane.clock.now()).total_seconds())
 
 
+_NODE_TTL = {"node.alpha.kubernetes.io/ttl": "0"}
+
+
 def create_cluster(plane: ControlPlane) -> None:
     """What every cluster has: its own namespaces, and nodes."""
     admin = plane.client(ADMIN, "kubeadm")
     for name in ("default", "kube-system", "kube-public", "kube-node-lease"):
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
         admin.create("namespaces", None, body)
+    create_policy(plane)
     kubelet = plane.client("system:node", "kubelet")
+    manager = plane.client("system:kube-controller-manager", "kube-controller-manager")
     for number in range(1, _NODES + 1):
         node_body = node(number, timestamp(plane.clock.now()))
         name = node_body["metadata"]["name"]
-        written = kubelet.create("nodes", None, node_body)
+        kubelet.create("nodes", None, node_body)
+        written = manager.patch("nodes", None, name, {"metadata": {"annotations": _NODE_TTL}})
         registered = {**written, "status": node_body["status"]}
         kubelet.update("nodes", None, name, registered, subresource="status")
+
+
+def create_policy(plane: ControlPlane) -> None:
+    """The roles and bindings that every cluster begins with."""
+    server = plane.client("system:apiserver", "kube-apiserver")
+    for role in policy.cluster_roles():
+        server.create("clusterroles", None, role)
+    for binding in policy.cluster_role_bindings():
+        server.create("clusterrolebindings", None, binding)
 
 
 def node(number: int, now: str) -> Json:
     """A worker node; `now` is an API timestamp."""
     name = f"veza-node-{number}"
     labels = {
+        "beta.kubernetes.io/arch": "amd64",
+        "beta.kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
+        "topology.kubernetes.io/region": "local",
         "topology.kubernetes.io/zone": f"local-{'abc'[number % 3]}",
     }
     resources = {"cpu": "16", "ephemeral-storage": "100Gi", "memory": "32Gi", "pods": "2000"}
@@ -163,7 +196,7 @@ def create_application(plane: ControlPlane) -> dict[str, Json]:
             deployments[item["metadata"]["name"]] = item
             continue
         namespace = item["metadata"].get("namespace")
-        admin.create(_PLURALS[item["kind"]], namespace, _as_applied(_encoded(item)))
+        admin.create(_PLURALS[item["kind"]], namespace, _as_applied(item))
     return deployments
 
 
@@ -175,16 +208,6 @@ _PLURALS = {
     "RoleBinding": "rolebindings",
     "Service": "services",
 }
-
-
-def _encoded(item: Json) -> Json:
-    """A Secret with its texts encoded, as the API stores them."""
-    if "stringData" not in item:
-        return item
-    result = dict(item)
-    texts = result.pop("stringData")
-    result["data"] = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
-    return result
 
 
 def _as_applied(item: Json) -> Json:
@@ -216,6 +239,31 @@ def release(plane: ControlPlane, service: str, fault: Fault) -> None:
     _annotate(plane, service, fault.cause, fault.user)
 
 
+def undo(plane: ControlPlane, service: str, image: str) -> None:
+    """Go back to an image as `kubectl rollout undo --to-revision` does.
+
+    Raises:
+        ScenarioError: no revision with that image is kept.
+    """
+    client = plane.client(ADMIN, "kubectl-rollout")
+    current = client.get("deployments", NAMESPACE, service)
+    owned = plane.informers.replica_sets.select("controller", current["metadata"]["uid"])
+    with_image = [item for item in owned if _image(item) == image]
+    if not with_image:
+        raise ScenarioError(f"history: {service} cannot go back to {image}: not kept any more")
+    found = max(with_image, key=revision_of)
+    template = json.loads(json.dumps(found["spec"]["template"]))
+    del template["metadata"]["labels"][HASH_LABEL]
+    ours, theirs = (item["metadata"].get("annotations", {}) for item in (current, found))
+    annotations = {key: value for key, value in ours.items() if key in NOT_COPIED}
+    annotations |= {key: value for key, value in theirs.items() if key not in NOT_COPIED}
+    patch = [
+        {"op": "replace", "path": "/spec/template", "value": template},
+        {"op": "replace", "path": "/metadata/annotations", "value": annotations},
+    ]
+    client.patch("deployments", NAMESPACE, service, patch, kind=PatchType.JSON)
+
+
 def _annotate(plane: ControlPlane, service: str, cause: str, user: str) -> None:
     client = plane.client(user, "kubectl-annotate")
     patch = {"metadata": {"annotations": {CAUSE: cause}}}
@@ -241,7 +289,12 @@ async def inject(plane: ControlPlane, scenario: Scenario) -> None:
             raise FaultNotSeenError(
                 f"{scenario.name}: {fault.image} was deployed and nothing shows"
             )
-        await plane.clock.sleep(_LOOK_SECONDS)
+        await _pass_time(plane.clock, _LOOK_SECONDS)
+
+
+async def _pass_time(clock: Clock, seconds: float) -> None:
+    """Wait; a clock that stands is moved."""
+    await (clock.step(seconds) if clock.stepped else clock.sleep(seconds))
 
 
 def fault_shows(plane: ControlPlane, service: str, fault: Fault) -> bool:
@@ -261,8 +314,9 @@ def fault_shows(plane: ControlPlane, service: str, fault: Fault) -> bool:
     return any(_pod_shows(pod, behavior) for pod in pods)
 
 
-def _image(deployment: Json) -> str:
-    image: str = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+def _image(owner: Json) -> str:
+    """The image of a Deployment or ReplicaSet."""
+    image: str = owner["spec"]["template"]["spec"]["containers"][0]["image"]
     return image
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import gzip
-from collections import OrderedDict
 from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import unquote
@@ -14,39 +14,30 @@ import msgspec
 import yaml
 from aiohttp import web
 
+from veza_nb.sandbox import listening
 from veza_nb.sandbox.apimachinery import status
 from veza_nb.sandbox.apiserver import negotiation
 from veza_nb.sandbox.apiserver.api import Api
 from veza_nb.sandbox.apiserver.calls import MAX_BODY
-from veza_nb.sandbox.apiserver.messages import Request, Response
+from veza_nb.sandbox.apiserver.messages import Request, Response, Session
 from veza_nb.sandbox.apiserver.watching import Subscription, WatchEvent
+from veza_nb.sandbox.clock import Clock
+from veza_nb.sandbox.connections import Gate, HttpDate, reset
 from veza_nb.sandbox.credentials import Credentials
+from veza_nb.sandbox.edge import Edge
+from veza_nb.sandbox.fanout import Encoder, Turns
+from veza_nb.sandbox.faultanswers import storage_timeout
+from veza_nb.sandbox.listening import BODY_SECONDS, HEAD_SECONDS, Listener
+from veza_nb.sandbox.streaming.serving import Streaming
 
-_ENCODED_KEPT = 512
 _BATCH = 200
 _BOOKMARK_SECONDS = 60.0
 # Before a watch ends by its timeout, the client learns the version it may go on from.
 _LAST_BOOKMARK_SECONDS = 2.0
 _WATCH_SECONDS = 3600.0
 _SWITCHES = ("watch", "follow", "verbose")
+_REPEATED = ("command", "ports")
 _GZIP_FROM = 128 * 1024
-
-
-class Encoder:
-    """JSON of objects; what many watchers get is encoded once."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[int, tuple[object, bytes]] = OrderedDict()
-
-    def line(self, event: WatchEvent) -> bytes:
-        """Return one line of a watch."""
-        key = id(event.object)
-        found = self._kept.get(key)
-        if found is None or found[0] is not event.object:
-            found = self._kept[key] = (event.object, msgspec.json.encode(event.object))
-            if len(self._kept) > _ENCODED_KEPT:
-                self._kept.popitem(last=False)
-        return b'{"type":"%s","object":%s}\n' % (event.type.encode(), found[1])
 
 
 class Server:
@@ -55,67 +46,121 @@ class Server:
     Args:
         api: What to serve.
         credentials: Certificate of the server.
+        clock: Of the cluster, for a fault to shift.
+        head_seconds: How long the head of a connection's first request may take.
+        body_seconds: How long a body may take.
+
+    Attributes:
+        edge: Where requests meet faults.
+        streaming: Holds conversations with containers; None: there are none.
     """
 
-    def __init__(self, api: Api, credentials: Credentials) -> None:
+    def __init__(
+        self,
+        api: Api,
+        credentials: Credentials,
+        clock: Clock | None = None,
+        *,
+        head_seconds: float = HEAD_SECONDS,
+        body_seconds: float = BODY_SECONDS,
+    ) -> None:
         self._api = api
+        self._head_seconds, self._body_seconds = head_seconds, body_seconds
         self._credentials = credentials
-        self._encoder = Encoder()
+        self._encoder, self._turns = Encoder(), Turns()
+        self._date = HttpDate()
+        self.streaming: Streaming | None = None
+        self.edge = Edge(api, clock)
+        self.edge.door = self
         self._runner: web.ServerRunner | None = None
+        self._listener: Listener
+        self._gate: Gate
         self._streams: set[asyncio.Task[Any]] = set()
         self.url = ""
 
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        return len(self._listener.sockets)
+
     async def start(self, port: int = 0) -> str:
         """Listen on 127.0.0.1 and return the URL; port 0 takes a free one."""
-        handler = web.Server(
-            self._handle, handler_cancellation=True, access_log=None, keepalive_timeout=600.0
-        )
-        self._runner = web.ServerRunner(handler, shutdown_timeout=0.2)
+        self._listener = Listener(self._handle, self._head_seconds)
+        self._runner = web.ServerRunner(self._listener, shutdown_timeout=0.2)
         await self._runner.setup()
-        context = self._credentials.server_context()
-        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=context)
-        await site.start()
-        self.url = f"https://127.0.0.1:{self._runner.addresses[0][1]}"
+        self._gate = Gate(self._listener, self._credentials.server_context)
+        await self._gate.open(port)
+        self.url = f"https://127.0.0.1:{self._gate.port}"
         return self.url
 
     async def stop(self) -> None:
         """End every stream and connection, and stop listening."""
+        self.edge.close()
         for task in tuple(self._streams):
             task.cancel()
-        if self._runner is None or self._runner.server is None:
+        if self._runner is None:
             return
-        transports = [each.transport for each in self._runner.server.connections]
+        await self._gate.close()
+        # Before the orderly end, which a TLS connection does not survive well enough to be aborted.
+        await self._listener.abort()
         await self._runner.cleanup()
         self._runner = None
-        for transport in transports:
-            # A TLS connection would wait for its peer's farewell; nobody is there to see it.
-            if transport is not None:
-                transport.abort()
-        # One round to abort, one to close the socket.
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await self._listener.abort()
+
+    async def shut(self) -> None:
+        """Cut every connection and refuse new ones; the address stays ours."""
+        await self._gate.refuse()
+        await self._listener.abort()
+
+    async def reopen(self) -> None:
+        """Accept connections again, at the same address."""
+        await self._gate.reopen()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        try:
-            body = await _read(request)
-        except status.ApiError as error:
-            refused = _plain_response(Response(error.code, document=error.document()), request)
-            refused.force_close()
-            return refused
-        response = self._api.handle(
-            Request(
-                request.method,
-                unquote(request.rel_url.raw_path),
-                _query(request),
-                {name.lower(): _clean(value) for name, value in request.headers.items()},
-                body,
-            )
+        listening.greeted(request)
+        body = await _read(request, self._body_seconds)
+        asked = Request(
+            request.method,
+            unquote(request.rel_url.raw_path),
+            _query(request),
+            _headers(request),
+            body or b"",
+            certificate=_certificate(request),
+            repeated=_repeated(request),
         )
+        edge = self.edge
+        if body is None:
+            response: Response | None = self._api.handle(asked, instead=storage_timeout())
+        else:
+            response = await edge.handle(asked) if edge.active else self._api.handle(asked)
+        if response is None or self._gate.shut:
+            reset(request)
+            return web.Response()
+        response.headers.setdefault("Cache-Control", "no-cache, private")
+        response.headers.setdefault("Date", self._date.text(self._api.core.clock.now()))
         if response.watch is not None:
-            return await self._stream(request, response, self._watch_lines(response.watch))
+            with edge.watching(asked, response.watch, functools.partial(reset, request)):
+                return await self._stream(request, response, self._watch_lines(response.watch))
         if response.stream is not None:
             return await self._stream(request, response, response.stream)
-        return _plain_response(response, request)
+        if response.session is not None:
+            return await self._converse(request, response.session)
+        plain = _plain_response(response, request)
+        if body is None or len(body) > MAX_BODY:
+            # The rest of the body is still to come, and nobody will read it.
+            plain.force_close()
+        return plain
+
+    async def _converse(self, request: web.BaseRequest, session: Session) -> web.StreamResponse:
+        if self.streaming is None:
+            return web.Response(status=501, text="there are no containers behind this server")
+        task = asyncio.current_task()
+        assert task is not None
+        self._streams.add(task)
+        try:
+            return await self.streaming.serve(request, session)
+        finally:
+            self._streams.discard(task)
 
     async def _stream(
         self, request: web.BaseRequest, response: Response, pieces: AsyncIterator[bytes]
@@ -141,6 +186,7 @@ class Server:
 
     async def _watch_lines(self, watch: Subscription) -> AsyncIterator[bytes]:
         loop = asyncio.get_running_loop()
+        watch.turn = self._turns.take
         end = loop.time() + (watch.timeout or _WATCH_SECONDS)
         bookmark = min(loop.time() + _BOOKMARK_SECONDS, end - _LAST_BOOKMARK_SECONDS)
         try:
@@ -154,7 +200,7 @@ class Server:
                     continue
                 if not batch:
                     return
-                yield b"".join(map(self._encoder.line, batch))
+                yield self._encoder.lines(batch)
         finally:
             watch.close()
 
@@ -173,14 +219,44 @@ async def _next(watch: Subscription, until: float) -> list[WatchEvent] | None:
         return None
 
 
-async def _read(request: web.BaseRequest) -> bytes:
+async def _read(request: web.BaseRequest, seconds: float) -> bytes | None:
+    """Return the body, of one that is too long a part too long as well; None: it never came."""
     pieces, length = [], 0
-    async for piece in request.content.iter_any():
-        length += len(piece)
-        if length > MAX_BODY:
-            raise status.too_large()
-        pieces.append(piece)
+    try:
+        async with asyncio.timeout(seconds):
+            async for piece in request.content.iter_any():
+                length += len(piece)
+                pieces.append(piece)
+                if length > MAX_BODY:
+                    break
+    except TimeoutError:
+        return None
     return b"".join(pieces)
+
+
+def _headers(request: web.BaseRequest) -> dict[str, str]:
+    """Return headers by lower-case name; those that may come more than once have lines."""
+    found = {name.lower(): _clean(value) for name, value in request.headers.items()}
+    for name in found:
+        if name.startswith("impersonate-"):
+            found[name] = "\n".join(map(_clean, request.headers.getall(name)))
+    return found
+
+
+def _certificate(request: web.BaseRequest) -> bytes:
+    """Return the certificate that a client showed, in DER; empty when it has none."""
+    if request.transport is None:
+        return b""
+    tls = request.transport.get_extra_info("ssl_object")
+    return (tls and tls.getpeercert(binary_form=True)) or b""
+
+
+def _repeated(request: web.BaseRequest) -> dict[str, list[str]]:
+    """Return every value of the parameters that may be given more than once."""
+    query = request.rel_url.query
+    return {
+        name: list(map(_clean, query.getall(name))) for name in _REPEATED if query and name in query
+    }
 
 
 def _query(request: web.BaseRequest) -> dict[str, str]:

@@ -17,7 +17,15 @@ from typing import Any
 import msgspec
 
 from veza_nb.sandbox.apimachinery import quantity
-from veza_nb.sandbox.apimachinery.schema import Field, ListOf, MapOf, Node, Scalar, Struct
+from veza_nb.sandbox.apimachinery.schema import (
+    Field,
+    Layout,
+    ListOf,
+    MapOf,
+    Node,
+    Scalar,
+    Struct,
+)
 
 _RANGES = {"int32": 2**31, "int64": 2**63}
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -99,37 +107,51 @@ def _struct(struct: Struct, value: object, report: Report) -> dict[str, Any]:
         return empty(struct)
     if type(value) is not dict:
         raise _MismatchError(_found(value), go_type(struct))
+    layout = struct.layouts.get(tuple(value)) or _layout(struct, value, report)
     out: dict[str, Any] = {}
-    for name in _names(struct, value, report):
-        entry, raw = struct.index[name], value.get(name)
+    for name, scalar, kept, entry in layout:
+        raw = value.get(name)
         if raw is None:
             if name in struct.shown:
                 out[name] = _zero(entry)
             continue
-        node = entry.node
         try:
-            if type(node) is Scalar:
-                read = _scalar(node.name, raw)
+            if scalar == "string" and type(raw) is str:
+                read: Any = raw
+            elif scalar:
+                read = _scalar(scalar, raw)
             else:
                 report.path.append(name)
-                read = _value(node, raw, report)
+                read = _value(entry.node, raw, report)
                 report.path.pop()
         except _MismatchError as mismatch:
             raise _located(mismatch, struct, entry, report) from mismatch
-        if read or name in struct.kept:
+        if read or kept:
             out[name] = read
     return out
 
 
-def _names(struct: Struct, value: dict[str, Any], report: Report) -> list[str]:
-    """Return the known names that are set or shown, in the wire's order."""
-    index = struct.index
-    names = [name for name in value if name in index]
-    if len(names) != len(value):
+# Layouts kept of one type. Most objects have one of a few sets of members.
+_MOST_LAYOUTS = 256
+
+
+def _layout(struct: Struct, value: dict[str, Any], report: Report) -> Layout:
+    """Return the known members that are set or shown, in the wire's order."""
+    names = [name for name in value if name in struct.index]
+    known = len(names) == len(value)
+    if not known:
         _report_unknown(struct, value, report)
     names += [name for name in struct.shown if name not in value]
     names.sort(key=struct.positions.__getitem__)
-    return names
+    layout = tuple(_member(struct, struct.index[name]) for name in names)
+    if known and len(struct.layouts) < _MOST_LAYOUTS:
+        struct.layouts[tuple(value)] = layout
+    return layout
+
+
+def _member(struct: Struct, entry: Field) -> tuple[str, str, bool, Field]:
+    scalar = entry.node.name if type(entry.node) is Scalar else ""
+    return entry.name, scalar, entry.name in struct.kept, entry
 
 
 def _located(mismatch: _MismatchError, struct: Struct, entry: Field, report: Report) -> DecodeError:

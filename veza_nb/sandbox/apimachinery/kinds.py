@@ -115,7 +115,7 @@ RESOURCES: tuple[Resource, ...] = (
         "core.v1.Pod",
         short_names=("po",),
         categories=("all",),
-        subresources=("binding", "eviction", "log", "status"),
+        subresources=("attach", "binding", "eviction", "exec", "log", "portforward", "status"),
     ),
     Resource(
         "",
@@ -128,7 +128,13 @@ RESOURCES: tuple[Resource, ...] = (
     ),
     Resource("", "v1", "secrets", "Secret", "core.v1.Secret"),
     Resource(
-        "", "v1", "serviceaccounts", "ServiceAccount", "core.v1.ServiceAccount", short_names=("sa",)
+        "",
+        "v1",
+        "serviceaccounts",
+        "ServiceAccount",
+        "core.v1.ServiceAccount",
+        short_names=("sa",),
+        subresources=("token",),
     ),
     Resource(
         "",
@@ -197,6 +203,23 @@ RESOURCES: tuple[Resource, ...] = (
         verbs=("create",),
     ),
     Resource(
+        "authentication.k8s.io",
+        "v1",
+        "tokenreviews",
+        "TokenReview",
+        "authentication.v1.TokenReview",
+        namespaced=False,
+        verbs=("create",),
+    ),
+    Resource(
+        "authorization.k8s.io",
+        "v1",
+        "localsubjectaccessreviews",
+        "LocalSubjectAccessReview",
+        "authorization.v1.LocalSubjectAccessReview",
+        verbs=("create",),
+    ),
+    Resource(
         "authorization.k8s.io",
         "v1",
         "selfsubjectaccessreviews",
@@ -229,6 +252,17 @@ RESOURCES: tuple[Resource, ...] = (
         "horizontalpodautoscalers",
         "HorizontalPodAutoscaler",
         "autoscaling.v2.HorizontalPodAutoscaler",
+        short_names=("hpa",),
+        categories=("all",),
+        subresources=("status",),
+    ),
+    # After the newer version, so that the plural alone means that one.
+    Resource(
+        "autoscaling",
+        "v1",
+        "horizontalpodautoscalers",
+        "HorizontalPodAutoscaler",
+        "autoscaling.v1.HorizontalPodAutoscaler",
         short_names=("hpa",),
         categories=("all",),
         subresources=("status",),
@@ -308,8 +342,10 @@ RESOURCES: tuple[Resource, ...] = (
 _BY_PATH = {(entry.group, entry.version, entry.plural): entry for entry in RESOURCES}
 _BY_PLURAL: dict[str, Resource] = {}
 for _entry in RESOURCES:
-    # The core group comes first in the table, so that "events" alone means core events.
+    # The core group comes first in the table, so that "events" alone means core events, and
+    # "events.events.k8s.io" the others.
     _BY_PLURAL.setdefault(_entry.plural, _entry)
+    _BY_PLURAL.setdefault(f"{_entry.plural}.{_entry.group}", _entry)
 
 
 def lookup(group: str, version: str, plural: str) -> Resource | None:
@@ -318,7 +354,7 @@ def lookup(group: str, version: str, plural: str) -> Resource | None:
 
 
 def by_plural(plural: str) -> Resource:
-    """Return the resource of a plural name.
+    """Return the resource of a plural name, or of one with its group, as in "leases.GROUP".
 
     Raises:
         KeyError: No such resource is served.
@@ -327,8 +363,9 @@ def by_plural(plural: str) -> Resource:
 
 
 def group_versions() -> Iterator[tuple[str, str]]:
-    """Yield every (group, version) served, the core group first, then by name."""
-    yield from sorted({(entry.group, entry.version) for entry in RESOURCES})
+    """Yield every (group, version) served: by name, the core group first; the newest first."""
+    found = {(entry.group, entry.version) for entry in RESOURCES}
+    yield from sorted(found, key=lambda entry: (entry[0], -int(entry[1].removeprefix("v"))))
 
 
 def of_group_version(group: str, version: str) -> list[Resource]:

@@ -68,6 +68,7 @@ class Struct:
         positions: Places in the wire's order, by name.
         shown: Names of the fields that the wire shows even when nothing is set.
         kept: Names of the fields whose empty values are kept when they are set.
+        layouts: What decoding found out about sets of members, so that it need not again.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Struct:
     positions: dict[str, int] = field(default_factory=dict)
     shown: tuple[str, ...] = ()
     kept: frozenset[str] = frozenset()
+    layouts: dict[tuple[str, ...], Layout] = field(default_factory=dict, repr=False)
 
     @property
     def go_name(self) -> str:
@@ -85,6 +87,8 @@ class Struct:
 
 
 Node = Scalar | ListOf | MapOf | Struct
+# Members in the wire's order: name, name of its scalar type or "", whether it is kept empty, field.
+Layout = tuple[tuple[str, str, bool, "Field"], ...]
 _NEVER_EMPTY = (Scalar("IntOrString"), Scalar("Quantity"), Scalar("any"))
 
 

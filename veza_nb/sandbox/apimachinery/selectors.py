@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,8 @@ class Requirement:
 
     def matches(self, labels: Mapping[str, str]) -> bool:
         """Return whether the labels fulfil this condition."""
+        if self.operator == "in":
+            return labels.get(self.key) in self.values
         return _TESTS[self.operator](labels.get(self.key), self.values)
 
 
@@ -65,14 +67,18 @@ class LabelSelector:
 
     def matches(self, labels: Mapping[str, str] | None) -> bool:
         """Return whether the labels fulfil every condition."""
-        return all(requirement.matches(labels or {}) for requirement in self.requirements)
+        given = labels or {}
+        # A plain loop: asked of every object in every list and of every change in every watch.
+        for requirement in self.requirements:  # noqa: SIM110
+            if not requirement.matches(given):
+                return False
+        return True
 
-    def equality(self) -> tuple[str, str] | None:
-        """Return one (key, value) that every match must carry, for a look into an index."""
+    def equalities(self) -> Iterator[tuple[str, str]]:
+        """Yield each (key, value) that every match must carry, for a look into an index."""
         for requirement in self.requirements:
             if requirement.operator == "in" and len(requirement.values) == 1:
-                return requirement.key, requirement.values[0]
-        return None
+                yield requirement.key, requirement.values[0]
 
 
 def label_selector(text: str) -> LabelSelector:
@@ -290,6 +296,36 @@ FIELDS: dict[str, tuple[str, ...]] = {
     "Secret": ("type",),
     "Service": ("spec.clusterIP", "spec.type"),
 }
+
+
+# What the Events of events.k8s.io are selected by, and the fields that these are in core/v1.
+_EVENT_FIELDS = {
+    "reason": "reason",
+    "reportingController": "reportingComponent",
+    "type": "type",
+    **{
+        name.replace("involvedObject", "regarding"): name
+        for name in FIELDS["Event"]
+        if name.startswith("involvedObject.")
+    },
+}
+
+
+def stored_fields(group: str, requirements: list[FieldRequirement]) -> list[FieldRequirement]:
+    """Return requirements as they read for stored objects; of events.k8s.io they are renamed.
+
+    Raises:
+        ApiError: 400 for a field that this group's Events cannot be selected by.
+    """
+    if group != "events.k8s.io":
+        return requirements
+    found = []
+    for each in requirements:
+        name = each.field if each.field.startswith("metadata.") else _EVENT_FIELDS.get(each.field)
+        if name is None:
+            raise bad_request(f"field label not supported: {each.field}")
+        found.append(FieldRequirement(name, each.equal, each.value))
+    return found
 
 
 def check_fields(kind: str, requirements: Sequence[FieldRequirement]) -> None:

@@ -1,61 +1,55 @@
-"""Who may do what: users by token, and roles evaluated from what is stored."""
+"""Who may do what: users by token or certificate, and roles evaluated from what is stored."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from veza_nb.sandbox.apimachinery.status import ApiError, forbidden, unauthorized
+from veza_nb.sandbox.apiserver import rbac
+from veza_nb.sandbox.apiserver.identities import (
+    ANONYMOUS,
+    AUTHENTICATED,
+    MASTERS,
+    UNAUTHENTICATED,
+    Attributes,
+    Identity,
+    User,
+    system_user,
+)
+from veza_nb.sandbox.apiserver.impersonation import Wanted, wanted
 from veza_nb.sandbox.apiserver.store import Store
+from veza_nb.sandbox.apiserver.tokens import ServiceTokens
+
+__all__ = [
+    "ANONYMOUS",
+    "AUTHENTICATED",
+    "MASTERS",
+    "UNAUTHENTICATED",
+    "Access",
+    "Attributes",
+    "Authority",
+    "Identity",
+    "Rules",
+    "User",
+    "system_user",
+]
 
 Json = dict[str, Any]
-MASTERS = "system:masters"
-AUTHENTICATED = "system:authenticated"
-UNAUTHENTICATED = "system:unauthenticated"
 
 
-@dataclass(frozen=True, slots=True)
-class User:
-    """Somebody who asks."""
+class Authority(Protocol):
+    """Knows the users of client certificates."""
 
-    name: str
-    groups: tuple[str, ...] = (AUTHENTICATED,)
-    uid: str = ""
-
-    @property
-    def unlimited(self) -> bool:
-        """Whether no role is needed: administrators and the control plane itself."""
-        return MASTERS in self.groups
+    def user(self, certificate: bytes, now: datetime) -> User | None:
+        """Return whose certificate (DER) that is; None when it is not good, or no longer."""
+        ...
 
 
-ANONYMOUS = User("system:anonymous", (UNAUTHENTICATED,))
-
-
-def system_user(name: str) -> User:
-    """Return an in-process user of the control plane."""
-    return User(name, (MASTERS, AUTHENTICATED))
-
-
-@dataclass(frozen=True, slots=True)
-class Attributes:
-    """What is asked for: a verb on a resource, or on a path."""
-
-    verb: str
-    group: str = ""
-    resource: str = ""
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-    path: str = ""
-
-    @property
-    def full_resource(self) -> str:
-        """Return "deployments/scale", or the plain resource."""
-        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
-
-
-# What every known user may do without a binding, as `auth can-i --list` shows it.
+# What every known user may do in a cluster that has no roles of its own, as `auth can-i --list`
+# shows it.
 _REVIEWS: list[Json] = [
     {
         "verbs": ["create"],
@@ -78,6 +72,9 @@ _PATHS: list[Json] = [
 ]
 _EVERYTHING: Json = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
 _EVERY_PATH: Json = {"verbs": ["*"], "nonResourceURLs": ["*"]}
+_MASTER_RULES = [_EVERYTHING, *_REVIEWS, _EVERY_PATH, *_PATHS]
+_KNOWN_RULES = [*_REVIEWS, *_PATHS]
+_ANYBODYS_RULES: list[Json] = [{"verbs": ["get"], "nonResourceURLs": _HEALTH}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,55 +84,112 @@ class Rules:
     resources: list[Json] = field(default_factory=list)
     paths: list[Json] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, rules: list[Json]) -> Rules:
+        """Sort rules into those about resources and those about paths."""
+        paths = [rule for rule in rules if rule.get("nonResourceURLs")]
+        return cls([rule for rule in rules if not rule.get("nonResourceURLs")], paths)
+
 
 class Access:
-    """Authentication by bearer token, authorization by stored roles.
+    """Authentication by certificate or bearer token, authorization by stored roles.
 
     Args:
         tokens: Token to user.
+        authority: Knows the users of client certificates; without it they count for nothing.
+
+    Attributes:
+        service_tokens: The tokens of ServiceAccounts.
     """
 
-    def __init__(self, tokens: Mapping[str, User] | None = None) -> None:
+    def __init__(
+        self, tokens: Mapping[str, User] | None = None, authority: Authority | None = None
+    ) -> None:
         self._tokens = dict(tokens or {})
+        self._authority = authority
+        self.service_tokens = ServiceTokens()
 
     def add_token(self, token: str, user: User) -> None:
         """Let a token stand for a user."""
         self._tokens[token] = user
 
-    def authenticate(self, headers: Mapping[str, str]) -> User:
-        """Return who sent these headers; nobody's token means the anonymous user.
+    def drop_token(self, token: str) -> None:
+        """Let a token stand for nobody from now on."""
+        self._tokens.pop(token, None)
+
+    def identify(
+        self, store: Store, now: datetime, headers: Mapping[str, str], certificate: bytes = b""
+    ) -> Identity:
+        """Return whose rights a request has; impersonation is asked for by headers.
+
+        Args:
+            store: Where ServiceAccounts and roles are.
+            now: The cluster's time.
+            headers: Names in lower case; several values of one name are lines.
+            certificate: Of the client, in DER; empty when it sent none.
 
         Raises:
-            ApiError: 401 for a token that is not known.
+            ApiError: 401 for credentials that are not good, 403 for who may not impersonate.
         """
-        scheme, _, token = headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not token.strip():
-            return ANONYMOUS
-        user = self._tokens.get(token.strip())
-        if user is None:
+        user = self._authenticate(store, now, headers, certificate)
+        asked = wanted(headers)
+        if asked is None:
+            return Identity(user)
+        return Identity(self._impersonated(store, user, asked), user)
+
+    def _authenticate(
+        self, store: Store, now: datetime, headers: Mapping[str, str], certificate: bytes
+    ) -> User:
+        refused = False
+        if certificate and self._authority is not None:
+            known = self._authority.user(certificate, now)
+            if known is not None:
+                return known
+            refused = True
+        token = _bearer(headers)
+        if token:
+            user = self.token_user(store, now, token)
+            if user is not None:
+                return user
+            refused = True
+        if refused:
             raise unauthorized()
-        return user
+        return ANONYMOUS
+
+    def token_user(self, store: Store, now: datetime, token: str) -> User | None:
+        """Return who a bearer token stands for, or None."""
+        return self._tokens.get(token) or self.service_tokens.user(store, now, token)
+
+    def _impersonated(self, store: Store, user: User, asked: Wanted) -> User:
+        for need in asked.needs:
+            self.check(store, user, need)
+        return asked.user
 
     def rules(self, store: Store, user: User, namespace: str) -> Rules:
         """Return every rule that holds for a user in a namespace ("" is the cluster)."""
-        if user.unlimited:
-            return Rules([_EVERYTHING, *_REVIEWS], [_EVERY_PATH, *_PATHS])
-        if AUTHENTICATED in user.groups:
-            found = Rules(list(_REVIEWS), list(_PATHS))
-        else:
-            found = Rules([], [{"verbs": ["get"], "nonResourceURLs": _HEALTH}])
-        for rule in _bound_rules(store, user, namespace):
-            (found.paths if rule.get("nonResourceURLs") else found.resources).append(rule)
-        return found
+        bound = [grant.rule for grant in rbac.grants(store, user, namespace)]
+        return Rules.of([*self._built_in(store, user), *bound])
 
     def allowed(self, store: Store, user: User, asked: Attributes) -> bool:
         """Return whether a user may do this."""
+        return self.reason(store, user, asked) is not None
+
+    def reason(self, store: Store, user: User, asked: Attributes) -> str | None:
+        """Return why a user may do this ("" needs no reason), or None when they may not."""
         if user.unlimited:
-            return True
-        rules = self.rules(store, user, asked.namespace)
-        if asked.path:
-            return any(_path_fits(rule, asked) for rule in rules.paths)
-        return any(_resource_fits(rule, asked) for rule in rules.resources)
+            return ""
+        if any(rbac.allows(rule, asked) for rule in self._built_in(store, user)):
+            return ""
+        found = rbac.grants(store, user, asked.namespace)
+        return next((grant.reason for grant in found if rbac.allows(grant.rule, asked)), None)
+
+    def _built_in(self, store: Store, user: User) -> list[Json]:
+        """Return what holds without a binding."""
+        if _has_own_roles(store):
+            return []
+        if user.unlimited:
+            return _MASTER_RULES
+        return _KNOWN_RULES if AUTHENTICATED in user.groups else _ANYBODYS_RULES
 
     def check(self, store: Store, user: User, asked: Attributes) -> None:
         """Refuse what a user may not do.
@@ -145,6 +199,16 @@ class Access:
         """
         if not self.allowed(store, user, asked):
             raise _refusal(user, asked)
+
+
+def _has_own_roles(store: Store) -> bool:
+    """Whether the roles that a cluster begins with are stored."""
+    return store.table(f"clusterroles.{rbac.GROUP}").get("", "cluster-admin") is not None
+
+
+def _bearer(headers: Mapping[str, str]) -> str:
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
 
 
 def _refusal(user: User, asked: Attributes) -> ApiError:
@@ -157,56 +221,3 @@ def _refusal(user: User, asked: Attributes) -> ApiError:
     error = forbidden(asked.resource, asked.group, asked.name, f'{why}"{asked.group}" {scope}')
     error.headers = headers
     return error
-
-
-def _bound_rules(store: Store, user: User, namespace: str) -> Iterator[Json]:
-    for space, plural in (("", "clusterrolebindings"), (namespace, "rolebindings")):
-        if plural == "rolebindings" and not namespace:
-            continue
-        for binding in _all(store, plural, space):
-            if any(_is_subject(subject, user, space) for subject in binding.get("subjects") or ()):
-                yield from _role_rules(store, binding["roleRef"], space)
-
-
-def _all(store: Store, plural: str, namespace: str) -> Iterator[Json]:
-    table = store.table(f"{plural}.rbac.authorization.k8s.io")
-    yield from table.in_namespace(namespace)
-
-
-def _role_rules(store: Store, reference: Json, namespace: str) -> list[Json]:
-    plural = "clusterroles" if reference["kind"] == "ClusterRole" else "roles"
-    space = "" if plural == "clusterroles" else namespace
-    role = store.table(f"{plural}.rbac.authorization.k8s.io").get(space, reference["name"])
-    return (role or {}).get("rules") or []
-
-
-def _is_subject(subject: Json, user: User, namespace: str) -> bool:
-    kind, name = subject.get("kind"), subject.get("name")
-    if kind == "User":
-        return bool(name == user.name)
-    if kind == "Group":
-        return name in user.groups
-    space = subject.get("namespace") or namespace
-    return user.name == f"system:serviceaccount:{space}:{name}"
-
-
-def _in(values: list[str] | None, wanted: str) -> bool:
-    return bool(values) and ("*" in values or wanted in values)  # type: ignore[operator]
-
-
-def _resource_fits(rule: Json, asked: Attributes) -> bool:
-    names = rule.get("resourceNames")
-    resources = rule.get("resources") or []
-    return (
-        _in(rule.get("verbs"), asked.verb)
-        and _in(rule.get("apiGroups"), asked.group)
-        and (_in(resources, asked.full_resource) or f"*/{asked.subresource}" in resources)
-        and (not names or asked.name in names)
-    )
-
-
-def _path_fits(rule: Json, asked: Attributes) -> bool:
-    return _in(rule.get("verbs"), asked.verb) and any(
-        asked.path == pattern or (pattern.endswith("*") and asked.path.startswith(pattern[:-1]))
-        for pattern in rule["nonResourceURLs"]
-    )

@@ -14,7 +14,15 @@ from veza_nb.sandbox.apimachinery import status
 from veza_nb.sandbox.apimachinery.decoding import DecodeError, Report, decode
 from veza_nb.sandbox.apimachinery.kinds import Resource
 from veza_nb.sandbox.apimachinery.schema import Struct, struct
-from veza_nb.sandbox.apiserver import completion, defaults, quotas, validation
+from veza_nb.sandbox.apiserver import (
+    completion,
+    defaults,
+    escalation,
+    quotas,
+    templates,
+    validation,
+)
+from veza_nb.sandbox.apiserver.arranging import arranged, ordered, tidied
 from veza_nb.sandbox.apiserver.calls import Call, Core
 from veza_nb.sandbox.apiserver.ownership import Managers
 
@@ -49,9 +57,10 @@ def decode_body(call: Call, body: object) -> Json:
         document = decoded(call, body, report)
     except DecodeError as error:
         raise _not_of_kind(resource, str(error)) from error
-    if report.unknown and call.field_validation == "Strict":
-        raise _not_of_kind(resource, strict_problem(report.unknown))
-    note_unknown(call, report.unknown)
+    problems = strict_problems(call, report)
+    if problems and call.field_validation == "Strict":
+        raise _not_of_kind(resource, strict_problem(problems))
+    note_problems(call, problems)
     return document
 
 
@@ -74,16 +83,36 @@ def decoded(call: Call, body: Json, report: Report | None = None, old: Json | No
     of_status = call.target.subresource == "status"
     if of_status:
         wanted = {part: wanted[part] for part in ("metadata", "status") if part in wanted}
-    stored = old or {}
-    same = {part: each for part, each in wanted.items() if part in stored and each is stored[part]}
-    rest = {part: each for part, each in wanted.items() if part not in same}
+    if old is None and resource.kind == "Pod" and not of_status:
+        document = templates.read_pod(wanted, report or Report())
+    else:
+        document = _decoded_anew(shape, wanted, report, old or {})
+        if not of_status:
+            # What is stored has its defaults, so that its parts are left as they are.
+            defaults.apply(resource.kind, document)
+    document["kind"], document["apiVersion"] = resource.kind, resource.api_version
+    return document
+
+
+def _decoded_anew(shape: Struct, wanted: Json, report: Report | None, stored: Json) -> Json:
+    """Return a decoded body; what are the very parts of the stored object is not read again."""
+    rest, same = _told_apart(wanted, stored)
+    metadata: Json = {}
+    if isinstance(rest.get("metadata"), dict) and "metadata" in stored:
+        rest["metadata"], metadata = _told_apart(rest["metadata"], stored["metadata"])
     document = decode(shape, rest, report)
     document.update(same)
-    document["kind"], document["apiVersion"] = resource.kind, resource.api_version
-    if not of_status:
-        # What is stored has its defaults, so that its parts are left as they are.
-        defaults.apply(resource.kind, document)
+    document["metadata"].update(metadata)
     return document
+
+
+def _told_apart(wanted: Json, stored: Json) -> tuple[Json, Json]:
+    """Return the members that are new, and those that are stored ones."""
+    same = {name: each for name, each in wanted.items() if each is stored.get(name, _ABSENT)}
+    return {name: each for name, each in wanted.items() if name not in same}, same
+
+
+_ABSENT = object()
 
 
 def _unmanaged(metadata: object) -> object:
@@ -92,34 +121,31 @@ def _unmanaged(metadata: object) -> object:
     return {name: value for name, value in metadata.items() if name != "managedFields"}
 
 
-def ordered(shape: Struct, document: Json) -> Json:
-    """Return an object with its members in the wire's order, on every level."""
-    done = decode(shape, document)
-    head = {"kind": document["kind"], "apiVersion": document["apiVersion"]}
-    return {**head, **done}
+def _in_order(resource: Resource, document: Json) -> Json:
+    """Return a new object with its members in the wire's order."""
+    shape = struct(resource.schema)
+    if resource.kind == "Pod":
+        return arranged(shape, tidied(shape, document))
+    touched = defaults.touches(resource.kind) or completion.touches(resource.kind)
+    if touched or "status" in shape.index:
+        return ordered(shape, document)
+    return arranged(shape, document)
 
 
-def arranged(shape: Struct, document: Json) -> Json:
-    """Return an object whose parts are in order already, with the parts in the wire's order."""
-    done = {"kind": document["kind"], "apiVersion": document["apiVersion"]}
-    for entry in shape.fields:
-        if entry.name in document:
-            done[entry.name] = document[entry.name]
-    metadata = document["metadata"]
-    names = [entry.name for entry in struct("meta.v1.ObjectMeta").fields]
-    done["metadata"] = {name: metadata[name] for name in names if name in metadata}
-    return done
+def strict_problems(call: Call, report: Report) -> list[str]:
+    """Return what strict decoding minds: fields that are there twice, or are not known."""
+    return [*call.doubled(), *(f'unknown field "{path}"' for path in report.unknown)]
 
 
-def strict_problem(unknown: list[str]) -> str:
-    """Return the message about unknown fields under Strict."""
-    return "strict decoding error: " + ", ".join(f'unknown field "{path}"' for path in unknown)
+def strict_problem(problems: list[str]) -> str:
+    """Return the message under Strict."""
+    return "strict decoding error: " + ", ".join(problems)
 
 
-def note_unknown(call: Call, unknown: list[str]) -> None:
-    """Tell the client of unknown fields, unless it does not want to know."""
+def note_problems(call: Call, problems: list[str]) -> None:
+    """Tell the client of them, unless it does not want to know."""
     if call.field_validation == "Warn":
-        call.warnings.extend(f'unknown field "{path}"' for path in unknown)
+        call.warnings.extend(problems)
 
 
 def _not_of_kind(resource: Resource, why: str) -> status.ApiError:
@@ -176,9 +202,9 @@ class Admission:
         (record or self._recorder(call))(managers, None, document)
         self._complete(resource, document)
         validation.check_create(resource, document)
-        if resource.kind == "Pod":
-            quotas.check_pod(self._core.store, document)
-        return _with_managers(ordered(shape, document), managers)
+        escalation.check(self._core.access, self._core.store, call.user, None, document)
+        quotas.admit(self._core.store, resource, document, dry_run=call.dry_run)
+        return _with_managers(_in_order(resource, document), managers)
 
     def _name(self, call: Call, metadata: Json) -> None:
         namespace = call.target.namespace if call.resource.namespaced else ""
@@ -246,14 +272,20 @@ class Admission:
         _copy(old["metadata"], metadata, "generation")
         metadata["resourceVersion"] = old["metadata"]["resourceVersion"]
         self._keep_other_side(call, old, new)
+        if not call.target.subresource:
+            completion.keep(old, new)
         for part, value in new.items():
-            if value == old.get(part):
-                new[part] = old[part]
+            before = old.get(part)
+            if value is not before and value == before:
+                new[part] = before
         if resource.generation and self._counts(call, old, new):
-            metadata["generation"] = old["metadata"].get("generation", 0) + 1
+            count = old["metadata"].get("generation", 0) + 1
+            new["metadata"] = {**new["metadata"], "generation": count}
         validation.check_update(resource, call.target.subresource, old, new)
+        escalation.check(self._core.access, self._core.store, call.user, old, new)
         managers = Managers(_sent_managers(managed) or old["metadata"])
         (record or self._recorder(call))(managers, old, new)
+        completion.follow(old, new)
         shape = struct(resource.schema)
         defaulted = call.target.subresource != "status" and any(
             value is not old.get(part) for part, value in new.items() if part not in _HEAD

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
+import uuid
+from collections.abc import Callable
 
 from veza_nb.sandbox.apimachinery import status
 from veza_nb.sandbox.apimachinery.kinds import Resource
 from veza_nb.sandbox.apimachinery.status import ApiError
 from veza_nb.sandbox.apiserver import discovery, routes
-from veza_nb.sandbox.apiserver.access import ANONYMOUS, Access, User
+from veza_nb.sandbox.apiserver.access import ANONYMOUS, Access, Identity, User
 from veza_nb.sandbox.apiserver.admission import Admission
+from veza_nb.sandbox.apiserver.aggregation import Aggregation
 from veza_nb.sandbox.apiserver.audit import AuditEntry, AuditLog
 from veza_nb.sandbox.apiserver.calls import Call, Core, Time
 from veza_nb.sandbox.apiserver.deleting import Deleter
 from veza_nb.sandbox.apiserver.logs import LogStore
 from veza_nb.sandbox.apiserver.messages import Request, Response
 from veza_nb.sandbox.apiserver.negotiation import negotiate
+from veza_nb.sandbox.apiserver.past import PastStore
 from veza_nb.sandbox.apiserver.reading import Reader
 from veza_nb.sandbox.apiserver.reviews import Reviews
 from veza_nb.sandbox.apiserver.routes import Target
@@ -53,32 +58,60 @@ class Api:
     ) -> None:
         self.core = Core(store or Store(), clock, access, logs, version)
         self.audit = audit
+        # Ids of requests look like any other uid and are cheaper.
+        self._audit_prefix, self._asked = str(uuid.uuid4())[:23], 0
         self._reader = Reader(self.core)
         self._writer = Writer(self.core, self._reader, Admission(self.core))
         self._deleter = Deleter(self.core, self._reader, self._writer)
         self._subresources = Subresources(self.core, self._reader, self._writer, self._deleter)
         self._reviews = Reviews(self.core)
         self._discovery = discovery.Discovery(version)
+        self.aggregation = Aggregation()
+        # Who asks pods and Services on behalf of clients; set where there are any.
+        self.proxy: Callable[[Target, Request], Response] | None = None
 
-    def handle(self, request: Request) -> Response:
-        """Answer a request; never raises."""
-        target = routes.route(request.method, request.path, request.query)
-        user = request.user or ANONYMOUS
+    def who(self, request: Request) -> str:
+        """Return the name of whoever sends a request; "" when that is not known."""
         try:
-            user = request.user or self.core.access.authenticate(request.headers)
-            response = self._answer(request, target, user)
+            return self._identify(request).user.name
+        except ApiError:
+            return ""
+
+    def handle(self, request: Request, *, instead: Response | None = None) -> Response:
+        """Answer a request; never raises.
+
+        Args:
+            request: The request.
+            instead: The answer that a fault gives, whatever was asked for.
+        """
+        target = routes.route(request.method, request.path, request.query)
+        identity = Identity(request.user or ANONYMOUS)
+        try:
+            identity = self._identify(request)
+            response = instead or self._answer(request, target, identity.user)
         except ApiError as error:
             response = _refusal(error)
         except Exception as error:
             _log.exception("unexpected error in %s %s", request.method, request.path)
             response = _refusal(status.internal(f"{type(error).__name__}: {error}"))
-        self._record(request, target, user, response)
+        self._record(request, target, identity, response)
         return response
+
+    def _identify(self, request: Request) -> Identity:
+        if request.user is not None:
+            return Identity(request.user)
+        core = self.core
+        now = core.clock.now()
+        return core.access.identify(core.store, now, request.headers, request.certificate)
 
     def _answer(self, request: Request, target: Target, user: User) -> Response:
         self.core.access.check(self.core.store, user, target.attributes)
         if target.path:
-            return self._discovery.answer(request)
+            return self._discover(request)
+        if target.subresource == "proxy" and self.proxy is not None:
+            return self.proxy(target, request)
+        if self.aggregation.serves(target.group):
+            return self.aggregation.answer(target, user, request)
         named = _names_object(target)
         resource = routes.check_served(target, named=named)
         call = Call(resource, target, user, request)
@@ -86,6 +119,15 @@ class Api:
         if call.warnings:
             told = (f'299 - "{_quoted(warning)}"' for warning in call.warnings)
             response.headers["Warning"] = ", ".join(told)
+        return response
+
+    def _discover(self, request: Request) -> Response:
+        found = self.aggregation.group_document(request)
+        if found is not None:
+            return found
+        response = self._discovery.answer(request)
+        if isinstance(response.document, dict) and request.path.strip("/") in ("", "apis"):
+            response.document = self.aggregation.extend(response.document)
         return response
 
     def _dispatch(self, call: Call, resource: Resource) -> Response:
@@ -102,16 +144,28 @@ class Api:
         if target.verb in changes:
             document, code = changes[target.verb](call)
             return self._reader.render_one(call, document, code, served=True)
+        reader = self._reader_of(call.request.as_of)
         reads = {
-            "get": self._reader.get,
-            "list": self._reader.list_objects,
-            "watch": self._reader.watch,
+            "get": reader.get,
+            "list": reader.list_objects,
+            "watch": reader.watch,
             "delete": self._deleter.delete,
             "deletecollection": self._deleter.delete_collection,
         }
         return reads[target.verb](call)
 
-    def _record(self, request: Request, target: Target, user: User, response: Response) -> None:
+    def _reader_of(self, version: int | None) -> Reader:
+        if version is None:
+            return self._reader
+        return Reader(dataclasses.replace(self.core, store=PastStore(self.core.store, version)))
+
+    def _record(
+        self, request: Request, target: Target, identity: Identity, response: Response
+    ) -> None:
+        user, impersonator = identity.user, identity.impersonator
+        if request.user is None:
+            self._asked += 1
+            response.headers["Audit-Id"] = f"{self._audit_prefix}-{self._asked:012x}"
         self.audit.add(
             AuditEntry(
                 at=self.core.clock.now(),
@@ -121,10 +175,16 @@ class Api:
                 resource=target.plural or target.path,
                 subresource=target.subresource,
                 namespace=target.namespace,
-                name=target.name,
+                name=target.name or _created_name(target, response),
                 code=response.status,
                 dry_run=bool(request.query.get("dryRun")),
                 content_type=request.headers.get("content-type", ""),
+                group=target.group,
+                groups=user.groups,
+                impersonator=impersonator.name if impersonator else "",
+                reason=_reason(response),
+                fault=request.fault,
+                id=response.headers.get("Audit-Id", ""),
             )
         )
 
@@ -139,6 +199,20 @@ def _refusal(error: ApiError) -> Response:
         headers = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
         return Response(error.code, headers, text=error.plain)
     return Response(error.code, dict(error.headers), document=error.document())
+
+
+def _created_name(target: Target, response: Response) -> str:
+    made = response.document
+    if target.verb != "create" or response.status != 201 or not isinstance(made, dict):
+        return ""
+    return str((made.get("metadata") or {}).get("name", ""))
+
+
+def _reason(response: Response) -> str:
+    said = response.document
+    if response.status < 400 or not isinstance(said, dict):
+        return ""
+    return str(said.get("reason", ""))
 
 
 def _quoted(text: str) -> str:

@@ -18,11 +18,8 @@ from veza_nb.sandbox.apimachinery.schema import ListOf, MapOf, Node, Struct, str
 from veza_nb.sandbox.apimachinery.status import Cause
 from veza_nb.sandbox.apiserver.admission import Recorder, manager_entry
 from veza_nb.sandbox.apiserver.calls import Call
-from veza_nb.sandbox.apiserver.ownership import (
-    UNOWNED,
-    Comparison,
+from veza_nb.sandbox.apiserver.fieldsets import (
     FieldSet,
-    Managers,
     difference,
     insert,
     intersection,
@@ -31,6 +28,7 @@ from veza_nb.sandbox.apiserver.ownership import (
     paths,
     union,
 )
+from veza_nb.sandbox.apiserver.ownership import UNOWNED, Comparison, Managers
 from veza_nb.sandbox.apiserver.patches import interleave
 from veza_nb.sandbox.apiserver.routes import TRUE
 

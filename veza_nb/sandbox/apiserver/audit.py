@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import collections
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
+class AuditEntry(msgspec.Struct, frozen=True, gc=False):
     """One request and its answer.
 
     Attributes:
@@ -26,6 +24,12 @@ class AuditEntry:
         code: HTTP status of the answer.
         dry_run: Nothing was kept.
         content_type: Media type of the body; tells the patch types apart.
+        group: API group; empty for the core group and for paths.
+        groups: Of the user.
+        impersonator: Who really asked, when the user is impersonated; else empty.
+        reason: Of a refusal, such as "Forbidden"; else empty.
+        fault: Ids of the faults that the request met; else empty.
+        id: What the client was told in the header Audit-Id; empty for in-process clients.
     """
 
     at: datetime
@@ -39,6 +43,12 @@ class AuditEntry:
     code: int
     dry_run: bool
     content_type: str
+    group: str = ""
+    groups: tuple[str, ...] = ()
+    impersonator: str = ""
+    reason: str = ""
+    fault: str = ""
+    id: str = ""
 
 
 class AuditLog:

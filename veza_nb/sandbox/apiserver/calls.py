@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import yaml
 
 from veza_nb.sandbox.apimachinery import protobuf, status
+from veza_nb.sandbox.apimachinery.duplicates import doubled_fields
 from veza_nb.sandbox.apimachinery.kinds import Resource
 from veza_nb.sandbox.apimachinery.status import ApiError, Cause
 from veza_nb.sandbox.apiserver.access import Access, User
@@ -22,6 +23,7 @@ from veza_nb.sandbox.apiserver.store import Store
 Json = dict[str, Any]
 _LONGEST_MANAGER = 128
 MAX_BODY = 3 * 1024 * 1024
+_MAX_DEPTH = 100
 _JSON = ("application/json", "")
 _YAML = ("application/yaml", "application/x-yaml", "text/yaml")
 
@@ -51,7 +53,7 @@ class Core:
 
 def timestamp(at: datetime) -> str:
     """Return an API timestamp: RFC 3339, whole seconds."""
-    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+    return f"{at.isoformat()[:19]}Z"
 
 
 def micro_timestamp(at: datetime) -> str:
@@ -97,6 +99,14 @@ class Call:
     def dry_run(self) -> bool:
         """Whether nothing is to be kept."""
         return bool(self.query.get("dryRun"))
+
+    def doubled(self) -> list[str]:
+        """Tell which fields a JSON body has twice, unless the client does not want to know."""
+        if self.request.document is not None or self.field_validation == "Ignore":
+            return []
+        as_json = self.content_type in _JSON or self.content_type.endswith("-patch+json")
+        found = doubled_fields(self.request.body) if as_json else []
+        return [f'duplicate field "{path}"' for path in found]
 
     @property
     def field_validation(self) -> str:
@@ -192,6 +202,7 @@ def parse_json(body: bytes) -> Any:
     """
     try:
         document = json.loads(body, parse_constant=_no_constant)
+        _check_depth(document, body)
         return _through_json(document) if b"\\ud" in body.lower() else document
     except json.JSONDecodeError as error:
         raise ValueError(_go_error(error)) from error
@@ -199,6 +210,19 @@ def parse_json(body: bytes) -> Any:
         raise ValueError("invalid character in string literal") from error
     except RecursionError as error:
         raise ValueError("exceeded max depth") from error
+
+
+def _check_depth(document: Any, body: bytes) -> None:
+    """Refuse what is nested deeper than anything that makes sense, before anybody walks into it."""
+    if body.count(b"{") + body.count(b"[") <= _MAX_DEPTH:
+        return
+    level = [document]
+    for _ in range(_MAX_DEPTH):
+        inner = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [one for many in inner for one in many if isinstance(one, dict | list)]
+        if not level:
+            return
+    raise ValueError("exceeded max depth")
 
 
 def _through_json(document: Any) -> Any:
@@ -237,7 +261,8 @@ def parse_yaml(body: bytes) -> Any:
     """
     try:
         document = yaml.load(body, Loader=_YamlLoader)
-        return _through_json(document)
+        text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+        return parse_json(text.encode("utf-8", "replace"))
     except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
         first = str(error).splitlines()[0] if str(error) else "invalid document"
         raise status.bad_request(f"error converting YAML to JSON: yaml: {first}") from error

@@ -47,13 +47,15 @@ class Client:
         )
         self._headers = {"user-agent": agent or user.rpartition(":")[2]}
 
-    def get(self, resource: str, namespace: str | None, name: str) -> Json:
-        """Return one object.
+    def get(
+        self, resource: str, namespace: str | None, name: str, *, subresource: str = ""
+    ) -> Json:
+        """Return one object, or something below it, such as its "scale".
 
         Raises:
             ApiError: 404, 403.
         """
-        return self._ask("GET", resource, namespace, name)
+        return self._ask("GET", resource, namespace, name, subresource)
 
     def list(
         self,

@@ -21,6 +21,11 @@ def complete(core: Core, document: Json) -> None:
         add(core, document)
 
 
+def touches(kind: str) -> bool:
+    """Return whether a kind gets anything."""
+    return kind in _BY_KIND
+
+
 def random_suffix(length: int = 5) -> str:
     """Return letters and digits as generated names end with; none can spell a word."""
     return "".join(secrets.choice(_SUFFIX_ALPHABET) for _ in range(length))
@@ -144,15 +149,62 @@ def _complete_job(_core: Core, document: Json) -> None:
     spec["selector"] = {"matchLabels": {"batch.kubernetes.io/controller-uid": uid}}
 
 
+_TEMPLATE_GENERATION = "deprecated.daemonset.template.generation"
+
+
 def _complete_daemonset(_core: Core, document: Json) -> None:
-    annotations = document["metadata"].setdefault("annotations", {})
-    annotations["deprecated.daemonset.template.generation"] = "1"
+    document["metadata"].setdefault("annotations", {})[_TEMPLATE_GENERATION] = "1"
+
+
+def keep(old: Json, new: Json) -> None:
+    """Add to a changed object what the server gave out and the client left out; in place."""
+    if new["kind"] == "Namespace":
+        held = (old.get("spec") or {}).get("finalizers")
+        if held is not None:
+            new["spec"] = {**(new.get("spec") or {}), "finalizers": held}
+    elif new["kind"] == "Service":
+        _keep_addresses(old["spec"], new["spec"])
+
+
+def _keep_addresses(before: Json, after: Json) -> None:
+    if "ExternalName" in (before["type"], after["type"]):
+        return
+    for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
+        if not after.get(name) and name in before:
+            after[name] = before[name]
+    if "ClusterIP" not in (before["type"], after["type"]):
+        given = {
+            (port.get("protocol"), port["port"]): port.get("nodePort")
+            for port in before.get("ports") or ()
+        }
+        for port in after.get("ports") or ():
+            number = given.get((port.get("protocol"), port["port"]))
+            if number and not port.get("nodePort"):
+                port["nodePort"] = number
+
+
+def follow(old: Json, new: Json) -> None:
+    """Add to a changed object what the server itself counts there; changes `new` in place.
+
+    Nobody manages these fields: this comes after the managers were told of the change.
+    """
+    if new["kind"] == "DaemonSet":
+        before = (old["metadata"].get("annotations") or {}).get(_TEMPLATE_GENERATION, "1")
+        changed = old["spec"]["template"] != new["spec"]["template"]
+        annotations = dict(new["metadata"].get("annotations") or {})
+        annotations[_TEMPLATE_GENERATION] = str(int(before) + changed)
+        new["metadata"]["annotations"] = annotations
+
+
+def _complete_claim(_core: Core, document: Json) -> None:
+    document["status"] = {"phase": "Pending"}
 
 
 _BY_KIND: dict[str, Callable[[Core, Json], None]] = {
     "DaemonSet": _complete_daemonset,
     "Job": _complete_job,
     "Namespace": _complete_namespace,
+    "PersistentVolumeClaim": _complete_claim,
     "Pod": _complete_pod,
     "Service": _complete_service,
 }

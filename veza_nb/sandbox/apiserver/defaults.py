@@ -6,6 +6,7 @@ caller puts the object into the wire's order afterwards.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -17,6 +18,11 @@ def apply(kind: str, document: Json) -> None:
     fill = _BY_KIND.get(kind)
     if fill is not None:
         fill(document)
+
+
+def touches(kind: str) -> bool:
+    """Return whether a kind has defaults."""
+    return kind in _BY_KIND
 
 
 def _set(target: Json, **values: Any) -> None:
@@ -57,6 +63,8 @@ def _statefulset(document: Json) -> None:
 
 def _daemonset(document: Json) -> None:
     spec = document["spec"]
+    annotations = document["metadata"].setdefault("annotations", {})
+    _set(annotations, **{"deprecated.daemonset.template.generation": "1"})
     _set(spec, revisionHistoryLimit=10)
     strategy = spec.setdefault("updateStrategy", {})
     _set(strategy, type="RollingUpdate")
@@ -207,6 +215,10 @@ def _namespace(document: Json) -> None:
 
 def _secret(document: Json) -> None:
     _set(document, type="Opaque")
+    texts = document.pop("stringData", None)
+    if texts:
+        encoded = {key: base64.b64encode(text.encode()).decode() for key, text in texts.items()}
+        document["data"] = {**(document.get("data") or {}), **encoded}
 
 
 def _endpoints(document: Json) -> None:
@@ -223,9 +235,24 @@ def _endpointslice(document: Json) -> None:
 def _autoscaler(document: Json) -> None:
     spec = document["spec"]
     _set(spec, minReplicas=1)
+    if document.get("apiVersion") == "autoscaling/v1":
+        return
     if not spec.get("metrics"):
         target = {"type": "Utilization", "averageUtilization": 80}
         spec["metrics"] = [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+    if spec.get("behavior") is not None:
+        _scaling_rules(spec["behavior"])
+
+
+def _scaling_rules(behavior: Json) -> None:
+    doubling = {"type": "Percent", "value": 100, "periodSeconds": 15}
+    four_more = {"type": "Pods", "value": 4, "periodSeconds": 15}
+    _set(behavior, scaleUp={}, scaleDown={})
+    _set(behavior["scaleUp"], stabilizationWindowSeconds=0)
+    for name, policies in (("scaleUp", [four_more, doubling]), ("scaleDown", [doubling])):
+        _set(behavior[name], selectPolicy="Max")
+        if not behavior[name].get("policies"):
+            behavior[name]["policies"] = [dict(each) for each in policies]
 
 
 def _binding(document: Json) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from veza_nb.sandbox.apimachinery import status
@@ -150,6 +150,8 @@ class Deleter:
                 return stored, True
             if stored["kind"] == "Pod":
                 self._core.logs.drop(stored["metadata"]["uid"])
+                # Pods are seen without grace for a moment before they are seen to be gone.
+                stored = self._core.store.put(call.resource.key, self._doomed(stored, 0))
             return self._core.store.remove(call.resource.key, *key_of(stored)), True
         if marked is stored or dry:
             return marked, False
@@ -164,23 +166,28 @@ class Deleter:
             return self._marked_namespace(stored, metadata)
         if not finalizers and not grace:
             return None
+        going, left = "deletionTimestamp" in metadata, metadata.get("deletionGracePeriodSeconds", 0)
+        if going and grace >= left and finalizers == (metadata.get("finalizers") or []):
+            return stored
+        doomed = self._doomed(stored, grace)
+        if finalizers:
+            doomed["metadata"]["finalizers"] = finalizers
+        else:
+            doomed["metadata"].pop("finalizers", None)
+        return {**doomed, "metadata": _in_order(doomed["metadata"])}
+
+    def _doomed(self, stored: Json, grace: int) -> Json:
+        """Return an object that is to go when its grace is over, counted from the first wish."""
+        metadata = dict(stored["metadata"])
+        wished = self._core.clock.now()
         if metadata.get("deletionTimestamp"):
-            if grace >= metadata.get("deletionGracePeriodSeconds", 0) and finalizers == (
-                metadata.get("finalizers") or []
-            ):
-                return stored
+            before = timedelta(seconds=metadata.get("deletionGracePeriodSeconds", 0))
+            wished = datetime.fromisoformat(metadata["deletionTimestamp"]) - before
         elif metadata.get("generation"):
             metadata["generation"] += 1
-        now = self._core.clock.now()
-        mark = {
-            "deletionTimestamp": timestamp(now + timedelta(seconds=grace)),
-            "deletionGracePeriodSeconds": grace,
-        }
-        if finalizers:
-            mark["finalizers"] = finalizers
-        else:
-            metadata.pop("finalizers", None)
-        return {**stored, "metadata": _in_order(metadata | mark)}
+        metadata["deletionTimestamp"] = timestamp(wished + timedelta(seconds=grace))
+        metadata["deletionGracePeriodSeconds"] = grace
+        return {**stored, "metadata": _in_order(metadata)}
 
     def _marked_namespace(self, stored: Json, metadata: Json) -> Json | None:
         if not (stored.get("spec") or {}).get("finalizers") and not metadata.get("finalizers"):

@@ -16,16 +16,43 @@ from veza_nb.sandbox.apiserver.messages import Request, Response
 Json = dict[str, Any]
 _AGGREGATED = "APIGroupDiscoveryList"
 _AGGREGATED_GROUP = "apidiscovery.k8s.io"
-_HEALTH = ("healthz", "livez", "readyz")
-_CHECKS = ("ping", "log", "etcd", "informer-sync", "poststarthook/start-sandbox")
+# What a server of this version says that it checks, in its order.
+_HOOKS = (
+    *("start-apiserver-admission-initializer", "generic-apiserver-start-informers"),
+    *("priority-and-fairness-config-consumer", "priority-and-fairness-filter"),
+    *("storage-object-count-tracker-hook", "start-apiextensions-informers"),
+    *("start-apiextensions-controllers", "crd-informer-synced"),
+    *("start-system-namespaces-controller", "start-cluster-authentication-info-controller"),
+    "start-kube-apiserver-identity-lease-controller",
+    "start-kube-apiserver-identity-lease-garbage-collector",
+    *("start-legacy-token-tracking-controller", "start-service-ip-repair-controllers"),
+    *("rbac/bootstrap-roles", "scheduling/bootstrap-system-priority-classes"),
+    *("priority-and-fairness-config-producer", "bootstrap-controller"),
+    *("aggregator-reload-proxy-client-cert", "start-kube-aggregator-informers"),
+    "apiservice-status-local-available-controller",
+    "apiservice-status-remote-available-controller",
+    *("apiservice-registration-controller", "apiservice-wait-for-first-sync"),
+    *("apiservice-discovery-controller", "kube-apiserver-autoregistration"),
+    *("", "apiservice-openapi-controller", "apiservice-openapiv3-controller"),
+)
+_STARTED = tuple(f"poststarthook/{hook}" if hook else "autoregister-completion" for hook in _HOOKS)
+_CHECKS = {
+    "healthz": ("ping", "log", "etcd", *_STARTED),
+    "livez": ("ping", "log", "etcd", *_STARTED),
+    "readyz": ("ping", "log", "informer-sync", *_STARTED, "shutdown"),
+}
 # Subresource: verbs, and group, version and kind of its body where they are not the resource's.
 _SUBRESOURCES: Mapping[str, tuple[tuple[str, ...], tuple[str, str, str] | None]] = {
     "binding": (("create",), ("", "v1", "Binding")),
     "eviction": (("create",), ("policy", "v1", "Eviction")),
     "finalize": (("update",), None),
     "log": (("get",), None),
+    "attach": (("create", "get"), ("", "v1", "PodAttachOptions")),
+    "exec": (("create", "get"), ("", "v1", "PodExecOptions")),
+    "portforward": (("create", "get"), ("", "v1", "PodPortForwardOptions")),
     "scale": (CHANGE_VERBS, ("autoscaling", "v1", "Scale")),
     "status": (CHANGE_VERBS, None),
+    "token": (("create",), ("authentication.k8s.io", "v1", "TokenRequest")),
 }
 
 
@@ -48,7 +75,7 @@ class Discovery:
         parts = request.path.strip("/").split("/")
         if request.method not in ("GET", "HEAD"):
             raise status.method_not_allowed()
-        if parts[0] in _HEALTH:
+        if parts[0] in _CHECKS:
             return _health(parts, request)
         if parts[0] == "openapi":
             return self._openapi(parts[1:], request.headers.get("accept", ""))
@@ -107,7 +134,7 @@ def _named(parts: list[str]) -> Json | None:
 
 
 def _health(parts: list[str], request: Request) -> Response:
-    checks = _CHECKS if parts[0] == "readyz" else [each for each in _CHECKS if each[:3] != "inf"]
+    checks = _CHECKS[parts[0]]
     if len(parts) > 1 and "/".join(parts[1:]) not in checks:
         raise status.no_such_page()
     headers = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
@@ -144,7 +171,7 @@ def _groups() -> tuple[str, ...]:
 
 
 def _paths() -> list[str]:
-    found = ["/api", "/apis", "/openapi/v3", "/version", *(f"/{name}" for name in _HEALTH)]
+    found = ["/api", "/apis", "/openapi/v3", "/version", *(f"/{name}" for name in _CHECKS)]
     for group, version in kinds.group_versions():
         found += [f"/apis/{group}", f"/apis/{group}/{version}"] if group else [f"/api/{version}"]
     return sorted(found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import collections
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -41,6 +41,17 @@ class _Run:
 
 
 @dataclass(frozen=True, slots=True)
+class RunRecord:
+    """What a run of a container has printed, for keeping it elsewhere."""
+
+    pod_uid: str
+    container: str
+    run: int
+    ended: bool
+    lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LogQuery:
     """What a reader wants.
 
@@ -61,7 +72,8 @@ class LogStore:
     """The logs of every container of the cluster."""
 
     def __init__(self) -> None:
-        self._runs: dict[tuple[str, str], dict[int, _Run]] = {}
+        # By pod, container and number of the run.
+        self._pods: dict[str, dict[str, dict[int, _Run]]] = {}
 
     def append(self, pod_uid: str, container: str, run: int, line: str, at: datetime) -> None:
         """Add a line to a run of a container; `run` is its restart count."""
@@ -78,18 +90,35 @@ class LogStore:
 
     def drop(self, pod_uid: str) -> None:
         """Forget a pod; its followers end."""
-        for key in [key for key in self._runs if key[0] == pod_uid]:
-            for entry in self._runs.pop(key).values():
+        for runs in self._pods.pop(pod_uid, {}).values():
+            for entry in runs.values():
                 entry.ended = True
                 entry.wake()
 
+    def dump(self) -> list[RunRecord]:
+        """Return every run that is kept."""
+        return [
+            RunRecord(uid, container, number, entry.ended, tuple(entry.lines))
+            for uid, containers in self._pods.items()
+            for container, runs in containers.items()
+            for number, entry in runs.items()
+        ]
+
+    def load(self, records: Iterable[RunRecord]) -> None:
+        """Take in runs that were kept elsewhere."""
+        for record in records:
+            entry = self._run(record.pod_uid, record.container, record.run)
+            entry.lines.extend(record.lines)
+            entry.printed += len(record.lines)
+            entry.ended = record.ended
+
     def has(self, pod_uid: str, container: str, run: int) -> bool:
         """Return whether anything is known about a run."""
-        return run in self._runs.get((pod_uid, container), {})
+        return run in self._known(pod_uid, container)
 
     def read(self, pod_uid: str, container: str, run: int, query: LogQuery) -> bytes:
         """Return what is there now."""
-        entry = self._runs.get((pod_uid, container), {}).get(run, _Run())
+        entry = self._known(pod_uid, container).get(run, _Run())
         return b"".join(_limited(_rendered(entry, query), query.limit))
 
     async def follow(
@@ -113,12 +142,17 @@ class LogStore:
             seen = entry.printed
             chunk = [line.render(timestamps=query.timestamps) for line in _last(entry, fresh)]
 
+    def _known(self, pod_uid: str, container: str) -> Mapping[int, _Run]:
+        return self._pods.get(pod_uid, {}).get(container, {})
+
     def _run(self, pod_uid: str, container: str, run: int) -> _Run:
-        runs = self._runs.setdefault((pod_uid, container), {})
+        runs = self._pods.setdefault(pod_uid, {}).setdefault(container, {})
         if run not in runs:
             runs[run] = _Run()
             for old in sorted(runs)[:-RUNS]:
-                runs.pop(old).wake()
+                gone = runs.pop(old)
+                gone.ended = True
+                gone.wake()
         return runs[run]
 
 

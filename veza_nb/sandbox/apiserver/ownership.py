@@ -1,22 +1,24 @@
-"""Who manages which field: `metadata.managedFields`, kept as the server keeps it.
-
-A set of fields is the JSON of FieldsV1 itself, a tree: `{"f:spec": {"f:replicas": {}}}`. A member
-without children is `{}`; a member that has children also holds ".": {}.
-"""
+"""Who manages which field: `metadata.managedFields`, kept as the server keeps it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from veza_nb.sandbox.apimachinery.decoding import empty
-from veza_nb.sandbox.apimachinery.schema import ListOf, MapOf, Node, Struct
+from veza_nb.sandbox.apimachinery.schema import ListOf, MapOf, Node, Scalar, Struct
+from veza_nb.sandbox.apiserver.fieldsets import (
+    LEAF,
+    FieldSet,
+    Recent,
+    difference,
+    item_key,
+    shared,
+    union,
+)
 
 Json = dict[str, Any]
-FieldSet = dict[str, Any]
 
-_encode = json.JSONEncoder(separators=(",", ":")).encode
 UNOWNED = frozenset(
     [
         "name",
@@ -33,76 +35,119 @@ UNOWNED = frozenset(
 )
 # Update entries beyond this many are folded into one.
 MAX_UPDATERS = 10
-# Keys of list items that have a default, which identity counts in.
-_KEY_DEFAULTS = {"protocol": "TCP"}
 
 
 class Comparison:
     """The fields that are new, gone, or different between two states of an object."""
 
     def __init__(self, old: Json | None, new: Json, struct: Struct) -> None:
-        self.added: FieldSet = {}
-        self.removed: FieldSet = {}
-        self.modified: FieldSet = {}
         before = empty(struct) if old is None else old
-        self._struct(_owned(before), _owned(new), struct, ())
+        found = _compare_members(_owned(before), _owned(new), struct)
+        self.added: FieldSet = found.added
+        self.removed: FieldSet = found.removed
+        self.modified: FieldSet = found.modified
 
     @property
     def taken(self) -> FieldSet:
         """The fields that whoever made the change manages from now on."""
         return union(self.added, self.modified)
 
-    def _node(self, old: Any, new: Any, node: Node | None, path: tuple[str, ...]) -> None:
+
+class _Changes:
+    """What changed below one path: three sets of fields, each empty when it holds nothing."""
+
+    __slots__ = ("added", "modified", "removed")
+
+    def __init__(self) -> None:
+        self.added: FieldSet = {}
+        self.removed: FieldSet = {}
+        self.modified: FieldSet = {}
+
+    def put(self, part: str, old: Any, new: Any, node: Node | None) -> None:
+        """Compare what two states have at one part of the path, and take the result in."""
         if old is new or (type(old) is type(new) and old == new):
             return
-        if isinstance(node, Struct) and not node.atomic:
-            if self._differ(old, new, path):
-                self._struct(old or {}, new or {}, node, path)
-        elif isinstance(node, MapOf) and not node.atomic:
-            if self._differ(old, new, path):
-                self._map(old or {}, new or {}, node, path)
-        elif isinstance(node, ListOf) and not node.atomic:
-            if self._differ(old, new, path):
-                self._list(old or [], new or [], node, path)
+        if old is _ABSENT:
+            self.added[part] = whole(new, node)
+        elif new is _ABSENT:
+            self.removed[part] = whole(old, node)
+        elif node is None or isinstance(node, Scalar) or node.atomic or not (old or new):
+            self.modified[part] = LEAF
         else:
-            self._leaf(old, new, path)
+            below = _compare(old, new, node)
+            if below.added:
+                self.added[part] = below.added
+            if below.removed:
+                self.removed[part] = below.removed
+            if below.modified:
+                self.modified[part] = below.modified
 
-    def _differ(self, old: Any, new: Any, path: tuple[str, ...]) -> bool:
-        """Compare two composites as such; return whether what is in them must be compared, too."""
-        if not old and not new:
-            self._leaf(old, new, path)
-            return False
-        if old is _ABSENT:
-            insert(self.added, path)
-        elif new is _ABSENT:
-            insert(self.removed, path)
-        return True
 
-    def _leaf(self, old: Any, new: Any, path: tuple[str, ...]) -> None:
-        if old is _ABSENT:
-            insert(self.added, path)
-        elif new is _ABSENT:
-            insert(self.removed, path)
-        elif old != new or type(old) is not type(new):
-            insert(self.modified, path)
+def _compare(old: Any, new: Any, node: Struct | MapOf | ListOf) -> _Changes:
+    if not isinstance(node, ListOf):
+        return _compare_members(old or {}, new or {}, node)
+    before, after = dict(_items(old or (), node)), dict(_items(new or (), node))
+    changes = _Changes()
+    for key in _names(before, after):
+        changes.put(key, before.get(key, _ABSENT), after.get(key, _ABSENT), node.item)
+    return changes
 
-    def _struct(self, old: Json, new: Json, struct: Struct, path: tuple[str, ...]) -> None:
-        for name in _names(old, new):
-            entry = struct.index.get(name)
-            node = None if entry is None or entry.atomic else entry.node
-            old_value, new_value = old.get(name, _ABSENT), new.get(name, _ABSENT)
-            self._node(old_value, new_value, node, (*path, f"f:{name}"))
 
-    def _map(self, old: Json, new: Json, node: MapOf, path: tuple[str, ...]) -> None:
-        for name in _names(old, new):
-            old_value, new_value = old.get(name, _ABSENT), new.get(name, _ABSENT)
-            self._node(old_value, new_value, node.value, (*path, f"f:{name}"))
+def _compare_members(old: Json, new: Json, node: Struct | MapOf | ListOf) -> _Changes:
+    changes = _Changes()
+    parts = _parts(node)
+    for name, after in new.items():
+        before = old.get(name, _ABSENT)
+        if before is not after:
+            part, below = parts.get(name) or _part(node, name)
+            if before is _ABSENT:
+                changes.added[part] = whole(after, below) if below else LEAF
+            else:
+                changes.put(part, before, after, below)
+    for name, before in old.items():
+        if name not in new:
+            part, below = parts.get(name) or _part(node, name)
+            changes.put(part, before, _ABSENT, below)
+    return changes
 
-    def _list(self, old: list[Any], new: list[Any], node: ListOf, path: tuple[str, ...]) -> None:
-        before, after = dict(_items(old, node)), dict(_items(new, node))
-        for key in _names(before, after):
-            old_value, new_value = before.get(key, _ABSENT), after.get(key, _ABSENT)
-            self._node(old_value, new_value, node.item, (*path, key))
+
+# How FieldsV1 names a member, and the type of what is in it; None: what is in it is owned as one.
+_Part = tuple[str, Node | None]
+_PARTS: dict[Struct, dict[str, _Part]] = {}
+
+
+def _parts(node: Struct | MapOf | ListOf) -> dict[str, _Part]:
+    """Return what is known of the members of a type."""
+    if not isinstance(node, Struct):
+        return {}
+    if node not in _PARTS:
+        _PARTS[node] = {entry.name: _part(node, entry.name) for entry in node.fields}
+    return _PARTS[node]
+
+
+def _part(node: Struct | MapOf | ListOf, name: str) -> _Part:
+    below: Node | None = node.value if isinstance(node, MapOf) else None
+    if isinstance(node, Struct) and name in node.index and not node.index[name].atomic:
+        below = node.index[name].node
+    if below is not None and (isinstance(below, Scalar) or below.atomic):
+        below = None
+    return f"f:{name}", below
+
+
+def whole(value: Any, node: Node | None) -> FieldSet:
+    """Return a value's path itself and every path below it."""
+    if not value or node is None or isinstance(node, Scalar) or node.atomic:
+        return LEAF
+    fields: FieldSet = {".": LEAF}
+    if isinstance(node, ListOf):
+        for key, each in _items(value, node):
+            fields[key] = whole(each, node.item)
+        return fields
+    parts = _parts(node)
+    for name, each in value.items():
+        part, below = parts.get(name) or _part(node, name)
+        fields[part] = whole(each, below) if below else LEAF
+    return fields
 
 
 class _Absent:
@@ -120,21 +165,9 @@ def _names(old: Json, new: Json) -> Iterator[str]:
     yield from (name for name in new if name not in old)
 
 
-def _items(values: list[Any], node: ListOf) -> Iterator[tuple[str, Any]]:
+def _items(values: Iterable[Any], node: ListOf) -> Iterator[tuple[str, Any]]:
     for value in values:
         yield item_key(value, node), value
-
-
-def item_key(value: Any, node: ListOf) -> str:
-    """Return how FieldsV1 names an item of a list."""
-    if node.is_set:
-        return f"v:{_encode(value)}"
-    found = {
-        key: value[key] if key in value else _KEY_DEFAULTS.get(key)
-        for key in sorted(node.keys)
-        if key in value or key in _KEY_DEFAULTS
-    }
-    return f"k:{_encode(found)}"
 
 
 def _owned(document: Json) -> Json:
@@ -142,98 +175,6 @@ def _owned(document: Json) -> Json:
     kept = {name: value for name, value in metadata.items() if name not in UNOWNED}
     rest = {key: value for key, value in document.items() if key not in ("kind", "apiVersion")}
     return {**rest, "metadata": kept}
-
-
-def insert(fields: FieldSet, path: tuple[str, ...]) -> None:
-    """Make a path a member of a set."""
-    for part in path[:-1]:
-        child = fields.get(part)
-        if child is None:
-            child = fields[part] = {}
-        elif not child:
-            # A leaf that gets children stays a member itself.
-            child["."] = {}
-        fields = child
-    last = path[-1]
-    if last not in fields:
-        fields[last] = {}
-    elif fields[last]:
-        fields[last]["."] = {}
-
-
-def union(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Return the members of either set."""
-    if not right:
-        return left
-    out = dict(left)
-    for part, child in right.items():
-        if part not in out:
-            out[part] = child
-        elif part != ".":
-            out[part] = _join(out[part], child)
-    return out
-
-
-def _join(left: FieldSet, right: FieldSet) -> FieldSet:
-    if not left and not right:
-        return {}
-    joined = union(left, right)
-    if not left or not right:
-        return {".": {}, **joined}
-    return joined
-
-
-def difference(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Return the members of `left` that are not members of `right`."""
-    out: FieldSet = {}
-    for part, child in left.items():
-        if part not in right:
-            out[part] = child
-            continue
-        if part == ".":
-            continue
-        kept = _subtract(child, right[part])
-        if kept is not None:
-            out[part] = kept
-    return out
-
-
-def _subtract(left: FieldSet, right: FieldSet) -> FieldSet | None:
-    """Subtract below one path; None when nothing is left of it."""
-    member, other = is_member(left), is_member(right)
-    below = difference(_below(left), _below(right))
-    if member and not other:
-        return {".": {}, **below} if below else {}
-    return below or None
-
-
-def _below(node: FieldSet) -> FieldSet:
-    return {part: child for part, child in node.items() if part != "."}
-
-
-def is_member(node: FieldSet) -> bool:
-    """Return whether the path that leads to this node is itself a member."""
-    return not node or "." in node
-
-
-def intersection(left: FieldSet, right: FieldSet) -> FieldSet:
-    """Return the members of both sets."""
-    return difference(left, difference(left, right))
-
-
-def ordered(fields: FieldSet) -> FieldSet:
-    """Return a set in the wire's order: "." first, then by name."""
-    return {part: ordered(fields[part]) for part in sorted(fields)}
-
-
-def paths(fields: FieldSet, prefix: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Yield every member, as a path of FieldsV1 parts."""
-    for part, child in fields.items():
-        if part == ".":
-            continue
-        if is_member(child):
-            yield (*prefix, part)
-        yield from paths(child, (*prefix, part))
 
 
 class Managers:
@@ -252,20 +193,21 @@ class Managers:
             new: State after.
             struct: Type of both.
             manager: Entry without time and fields: manager, operation, apiVersion, subresource.
-            now: API timestamp.
+            now: API timestamp; empty for an entry without a time.
         """
+        if old is not None and not self.entries:
+            # Whose managers were wiped out stays without, until somebody applies.
+            return
         changed = Comparison(old, new, struct)
-        if changed.removed or changed.taken:
-            self.release(union(changed.removed, changed.taken))
-        if changed.taken:
-            self.give(manager, changed.taken, now)
+        taken = changed.taken
+        own = self.find(manager) if taken else None
+        if changed.removed or taken:
+            self.release(union(changed.removed, taken), keep=own)
+        if own is not None:
+            self.put(manager, union(difference(own["fieldsV1"], changed.removed), taken), now)
+        elif taken:
+            self.put(manager, taken, now)
         self._cap()
-
-    def give(self, manager: Json, fields: FieldSet, now: str) -> None:
-        """Add fields to a manager's entry, made when it has none."""
-        entry = self.find(manager)
-        merged = union(entry["fieldsV1"], fields) if entry else fields
-        self.put(manager, merged, now)
 
     def put(self, manager: Json, fields: FieldSet, now: str) -> None:
         """Replace a manager's entry; without fields it goes."""
@@ -284,14 +226,12 @@ class Managers:
         """Take fields from every manager, except from the entry `keep`."""
         kept = []
         for entry in self.entries:
-            if entry is keep:
-                kept.append(entry)
-                continue
-            left = difference(entry.get("fieldsV1") or {}, fields)
-            if left == entry.get("fieldsV1"):
+            before = entry.get("fieldsV1") or {}
+            left = before if entry is keep else difference(before, fields)
+            if left is before:
                 kept.append(entry)
             elif left:
-                kept.append({**entry, "fieldsV1": ordered(left)})
+                kept.append({**entry, "fieldsV1": shared(left)})
         self.entries = kept
 
     def _cap(self) -> None:
@@ -304,7 +244,7 @@ class Managers:
         for entry in updaters[: surplus + 1]:
             merged = union(merged, entry["fieldsV1"])
             self.entries.remove(entry)
-        first = {**updaters[0], "manager": "ancient-changes", "fieldsV1": ordered(merged)}
+        first = {**updaters[0], "manager": "ancient-changes", "fieldsV1": shared(merged)}
         self.entries.append(first)
 
     def document(self) -> list[Json]:
@@ -321,20 +261,33 @@ class Managers:
         )
 
 
-def _identity(entry: Json) -> tuple[str, ...]:
-    names = ("manager", "operation", "apiVersion", "subresource")
-    return tuple(str(entry.get(name) or "") for name in names)
+_ENTRIES = Recent(1024)
+
+
+def _identity(entry: Json) -> tuple[Any, ...]:
+    return (
+        entry.get("manager"),
+        entry.get("operation"),
+        entry.get("apiVersion"),
+        entry.get("subresource") or "",
+    )
 
 
 def _entry(manager: Json, fields: FieldSet, now: str) -> Json:
-    entry = {
-        "manager": manager["manager"],
-        "operation": manager["operation"],
-        "apiVersion": manager["apiVersion"],
-        "time": now,
-        "fieldsType": "FieldsV1",
-        "fieldsV1": ordered(fields),
-    }
-    if manager.get("subresource"):
-        entry["subresource"] = manager["subresource"]
-    return entry
+    kept = shared(fields)
+    key = (*_identity(manager), now, id(kept))
+    found: Json | None = _ENTRIES.get(key)
+    # The entry holds its set, so that no other set can have the same id as long as it is kept.
+    if found is None:
+        found = {
+            "manager": manager["manager"],
+            "operation": manager["operation"],
+            "apiVersion": manager["apiVersion"],
+            **({"time": now} if now else {}),
+            "fieldsType": "FieldsV1",
+            "fieldsV1": kept,
+        }
+        if manager.get("subresource"):
+            found["subresource"] = manager["subresource"]
+        _ENTRIES.put(key, found)
+    return found

@@ -21,6 +21,8 @@ _TOO_OLD = (
     "first chunk was returned and now may show up in the list."
 )
 
+_LARGEST = 2**63 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -103,10 +105,13 @@ def _refused(cause: Cause) -> ApiError:
 def _limit(query: Mapping[str, str]) -> int:
     text = query.get("limit", "") or "0"
     try:
-        return max(0, int(text))
+        limit = int(text)
     except ValueError as error:
         why = f'strconv.ParseInt: parsing "{text}": invalid syntax'
         raise status.bad_request(why) from error
+    if abs(limit) > _LARGEST:
+        raise status.bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
+    return max(0, limit)
 
 
 def _version(asked: str) -> int | None:

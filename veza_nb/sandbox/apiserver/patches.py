@@ -182,8 +182,8 @@ def _clean(value: object) -> Any:
 
 def _merge_list(original: list[Any], patch: list[Any], node: ListOf) -> list[Any]:
     if isinstance(node.item, Scalar):
-        fresh = [each for each in dict.fromkeys(patch) if each not in original]
-        return interleave([*original, *fresh], patch, original, lambda each: each)
+        fresh = [each for each in _unique(patch) if each not in original]
+        return interleave([*original, *fresh], patch, original, _hashable)
     items = [_mapping(each) for each in patch]
     if any(each.get(_DIRECTIVE) == "replace" for each in items):
         return [_clean(each) for each in items if each.get(_DIRECTIVE) != "replace"]
@@ -223,7 +223,19 @@ def _mapping(value: object) -> Json:
 
 
 def _identity(key: str) -> Callable[[Any], Any]:
-    return lambda each: each.get(key) if isinstance(each, dict) else None
+    return lambda each: _hashable(each.get(key)) if isinstance(each, dict) else None
+
+
+def _hashable(value: Any) -> Any:
+    """Return what can stand for a value; what a patch puts there may be anything."""
+    return repr(value) if isinstance(value, dict | list) else value
+
+
+def _unique(values: list[Any]) -> list[Any]:
+    found: dict[Any, Any] = {}
+    for each in values:
+        found.setdefault(_hashable(each), each)
+    return list(found.values())
 
 
 def interleave(
@@ -261,7 +273,7 @@ def _set_order(merged: Json, original: Json, key: str, order: object, node: Node
     ):
         return
     plain = isinstance(child.item, Scalar)
-    identity = (lambda each: each) if plain else _identity(child.merge_key)
+    identity = _hashable if plain else _identity(child.merge_key)
     merged[key] = interleave(listing, order, live if isinstance(live, list) else [], identity)
 
 

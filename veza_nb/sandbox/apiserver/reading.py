@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any
 
 from veza_nb.sandbox.apimachinery import selectors, status
@@ -35,10 +36,15 @@ class Selection:
         self.namespace = call.target.namespace if call.resource.namespaced else ""
         self.everywhere = call.resource.namespaced and not call.target.namespace
         self.labels: LabelSelector = selectors.label_selector(call.query.get("labelSelector", ""))
-        self.fields: list[FieldRequirement] = selectors.field_selector(
-            call.query.get("fieldSelector", "")
+        self.fields: list[FieldRequirement] = selectors.stored_fields(
+            call.resource.group, selectors.field_selector(call.query.get("fieldSelector", ""))
         )
         selectors.check_fields(call.resource.kind, self.fields)
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for equal selections from one resource."""
+        return self.everywhere, self.namespace, self.labels, tuple(self.fields)
 
     @property
     def selective(self) -> bool:
@@ -54,8 +60,13 @@ class Selection:
             and selectors.fields_match(document, self.fields)
         )
 
-    def present(self, table: Table) -> Iterator[Json]:
-        """Yield the matching objects of the present state, by namespace and name."""
+    def place(self, entry: Json) -> str:
+        """Return where an object stands in a list; a continue token says where to go on."""
+        namespace, name = key_of(entry)
+        return f"{namespace}/{name}" if self.everywhere else name
+
+    def present(self, table: Table, start: str = "") -> Iterator[Json]:
+        """Yield the matching objects of the present state, from a place on, in their order."""
         name = next(
             (each.value for each in self.fields if each.field == "metadata.name" and each.equal),
             None,
@@ -63,9 +74,13 @@ class Selection:
         if name is not None and not self.everywhere:
             found = table.get(self.namespace, name)
             candidates = iter([found] if found is not None else [])
-            yield from (entry for entry in candidates if self.matches(entry))
+            yield from (entry for entry in candidates if self.matches(entry) and name >= start)
             return
-        for entry in table.select(None if self.everywhere else self.namespace, self.labels):
+        space, first = self.namespace, start
+        if self.everywhere:
+            space, _, first = start.partition("/")
+        wanted = None if self.everywhere else self.namespace
+        for entry in table.select(wanted, self.labels, (space, first)):
             if not self.fields or selectors.fields_match(entry, self.fields):
                 yield entry
 
@@ -150,33 +165,32 @@ class Reader:
         self, resource: Resource, selection: Selection, options: ListOptions
     ) -> tuple[list[Json], Json]:
         """Return the entries of a page, and the metadata of the list."""
-        version, entries = self._state(resource, selection, options)
+        version, matching = self._state(resource, selection, options)
         metadata: Json = {"resourceVersion": str(version)}
-        if options.token:
-            entries = [
-                entry for entry in entries if _start(entry, selection) >= options.token.start
-            ]
-        if options.limit and len(entries) > options.limit:
-            rest = len(entries) - options.limit
-            entries = entries[: options.limit]
-            start = _start(entries[-1], selection) + "\0"
+        entries = list(itertools.islice(matching, options.limit or None))
+        following = next(matching, None)
+        if following is not None:
+            start = selection.place(entries[-1]) + "\0"
             prefix = "" if resource.kind == "Event" else "/"
             metadata["continue"] = Token(version, start).encode(prefix)
             if not selection.selective:
-                metadata["remainingItemCount"] = rest
+                metadata["remainingItemCount"] = 1 + sum(1 for _ in matching)
         return entries, metadata
 
     def _state(
         self, resource: Resource, selection: Selection, options: ListOptions
-    ) -> tuple[int, list[Json]]:
-        """Return the version that is listed, and every matching object of it."""
+    ) -> tuple[int, Iterator[Json]]:
+        """Return the version that is listed, and the matching objects of it from the token on."""
         store, table = self._core.store, self._core.store.table(resource.key)
         wanted = options.token.version if options.token else options.version
         if wanted is not None and wanted > store.version:
             raise status.version_in_future(wanted, store.version)
         exact = options.match == "Exact" or (options.token is not None and wanted != -1)
-        if not exact or wanted is None or wanted == store.version:
-            return store.version, list(selection.present(table))
+        start = options.token.start if options.token else ""
+        if not exact or wanted is None:
+            return store.version, selection.present(table, start)
+        if wanted == store.version or table.unchanged_since(wanted):
+            return wanted, selection.present(table, start)
         try:
             state = table.at(wanted)
         except GoneError as gone:
@@ -184,7 +198,8 @@ class Reader:
                 raise paging.token_expired(options.token) from gone
             why = "The resourceVersion for the provided list is too old."
             raise status.expired(why) from gone
-        return wanted, [entry for entry in state.values() if selection.matches(entry)]
+        matching = (entry for entry in state.values() if selection.matches(entry))
+        return wanted, (entry for entry in matching if selection.place(entry) >= start)
 
     def watch(self, call: Call) -> Response:
         """Answer with a stream of changes."""
@@ -194,7 +209,9 @@ class Reader:
         _check_initial(initial, options)
         table, store = self._core.store.table(call.resource.key), self._core.store
         render = self._watch_render(call, form)
-        view = View(selection.matches, render, _bookmark(call.resource, form))
+        # Each row of a Table is made for one client: ages, and columns only once.
+        key = None if form.transform == "Table" else (call.resource.path, selection.key, form)
+        view = View(selection.matches, render, _bookmark(call.resource, form), key)
         from_start = options.version is None if not initial else initial in TRUE
         floor = None if from_start else options.version
         try:
@@ -254,11 +271,6 @@ def _bookmark(resource: Resource, form: Form) -> Callable[[int, Json], Json]:
 def item(document: Json) -> Json:
     """Return an object as lists show it, without kind and version."""
     return {part: document[part] for part in document if part not in ("kind", "apiVersion")}
-
-
-def _start(entry: Json, selection: Selection) -> str:
-    namespace, name = key_of(entry)
-    return f"{namespace}/{name}" if selection.everywhere else name
 
 
 def _timeout(call: Call) -> float | None:

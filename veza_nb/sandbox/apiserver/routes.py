@@ -70,6 +70,9 @@ def _resource(
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in _ON_NAMESPACES:
         namespace, rest = rest[1], rest[2:]
     plural, name, subresource = rest[0], *_padded(rest[1:])
+    if subresource.startswith("proxy/"):
+        # What follows is a path inside a pod, which roles have no say about.
+        subresource = "proxy"
     verb = _verb(method, name, subresource, query)
     if plural == "namespaces" and name:
         namespace = name

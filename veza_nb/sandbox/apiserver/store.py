@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import bisect
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,8 +78,13 @@ class _Namespace:
             if not names:
                 del self.labels[pair]
 
-    def select(self, pair: tuple[str, str] | None) -> Iterator[Json]:
-        names = self.names if pair is None else sorted(self.labels.get(pair, ()))
+    def select(self, pairs: Iterable[tuple[str, str]] = (), start: str = "") -> Iterator[Json]:
+        """Yield objects from a name on; of those with all these labels maybe some more."""
+        found = [self.labels.get(pair, set()) for pair in pairs]
+        if found:
+            names = sorted(name for name in min(found, key=len) if name >= start)
+        else:
+            names = self.names[bisect.bisect_left(self.names, start) :]
         return map(self.objects.__getitem__, names)
 
 
@@ -88,6 +93,7 @@ class Table:
 
     Attributes:
         followers: Those who are woken by a change.
+        stretches: What followers make of stretches of the history, for others who see the same.
     """
 
     def __init__(self, history: int, compacted: int = 0) -> None:
@@ -95,28 +101,45 @@ class Table:
         self._history = history
         self._changes: list[Change] = []
         self._dropped = 0
+        self._latest = 0
         self._compacted = compacted
         self.followers: set[Follower] = set()
+        self.stretches: dict[Hashable, Any] = {}
 
     def get(self, namespace: str, name: str) -> Json | None:
         """Return one object, or None."""
         found = self._namespaces.get(namespace)
         return found.objects.get(name) if found else None
 
-    def select(self, namespace: str | None, labels: LabelSelector) -> Iterator[Json]:
-        """Yield the objects that match, by namespace and name; None means every namespace."""
-        pair = labels.equality()
-        spaces = sorted(self._namespaces) if namespace is None else [namespace]
+    def select(
+        self, namespace: str | None, labels: LabelSelector, start: tuple[str, str] = ("", "")
+    ) -> Iterator[Json]:
+        """Yield the objects that match, in the order of their keys.
+
+        Args:
+            namespace: None means every namespace.
+            labels: What they must carry.
+            start: Namespace and name of the first one to be yielded, if it is there.
+        """
+        pairs = list(labels.equalities())
+        spaces = sorted(self._namespaces, key=_key) if namespace is None else [namespace]
+        first = _key(start[0])
         for space in spaces:
-            if space in self._namespaces:
-                for entry in self._namespaces[space].select(pair):
-                    if labels.matches(entry["metadata"].get("labels")):
-                        yield entry
+            found = self._namespaces.get(space)
+            if found is None or _key(space) < first:
+                continue
+            for entry in found.select(pairs, start[1] if space == start[0] else ""):
+                if labels.matches(entry["metadata"].get("labels")):
+                    yield entry
 
     def in_namespace(self, namespace: str) -> Iterator[Json]:
         """Yield every object of one namespace by name; "" holds what has no namespace."""
         found = self._namespaces.get(namespace)
-        return found.select(None) if found else iter(())
+        return found.select() if found else iter(())
+
+    def unchanged_since(self, version: int) -> bool:
+        """Return whether the present state is that of a version, too, and known to be so."""
+        return version >= max(self._latest, self._compacted)
 
     def at(self, version: int) -> dict[tuple[str, str], Json]:
         """Return every object as of a version.
@@ -139,7 +162,7 @@ class Table:
                 state.pop(where, None)
             else:
                 state[where] = change.previous
-        return dict(sorted(state.items()))
+        return dict(sorted(state.items(), key=lambda each: (_key(each[0][0]), each[0][1])))
 
     def record(self, change: Change) -> None:
         """Take a change into the tables and the history, and wake the followers."""
@@ -151,10 +174,17 @@ class Table:
         else:
             self._namespaces.setdefault(namespace, _Namespace()).put(name, change.current)
         self._changes.append(change)
+        self._latest = change.version
         if len(self._changes) > self._history + self._history // 4:
             self.compact(self._changes[-self._history - 1].version)
         for follower in tuple(self.followers):
             follower.wake()
+
+    def fill(self, entries: Iterable[Json]) -> None:
+        """Take in objects without a history."""
+        for entry in entries:
+            namespace, name = key_of(entry)
+            self._namespaces.setdefault(namespace, _Namespace()).put(name, entry)
 
     def compact(self, version: int) -> None:
         """Forget the changes up to a version."""
@@ -204,6 +234,20 @@ class Follower:
         self._position = position
         self._waiter: asyncio.Future[None] | None = None
         self.closed = False
+
+    @property
+    def place(self) -> int:
+        """The number of the next change."""
+        return self._position
+
+    @property
+    def table(self) -> Table:
+        """What it follows."""
+        return self._table
+
+    def skip(self, count: int) -> None:
+        """Pass over changes that were taken for it already."""
+        self._position += count
 
     def take(self, limit: int = 1000) -> list[Change]:
         """Return the next changes, maybe none.
@@ -258,6 +302,25 @@ class Store:
         for table in self._tables.values():
             table.compact(version)
 
+    def dump(self) -> dict[str, list[Json]]:
+        """Return every object by storage key; shared, not to be changed."""
+        every = LabelSelector()
+        found = {key: list(table.select(None, every)) for key, table in self._tables.items()}
+        return {key: entries for key, entries in found.items() if entries}
+
+    def load(self, objects: Mapping[str, Iterable[Json]], version: int) -> None:
+        """Fill an empty store with objects as they are; the history begins after `version`.
+
+        Raises:
+            ValueError: There is something in it.
+        """
+        if self.version:
+            raise ValueError("objects can only be loaded into an empty store")
+        self.version = version
+        self.compact(version)
+        for resource, entries in objects.items():
+            self.table(resource).fill(entries)
+
     def put(self, resource: str, new: Json) -> Json:
         """Store an object and return it with its new resourceVersion.
 
@@ -291,6 +354,11 @@ def key_of(entry: Json) -> tuple[str, str]:
     """Return (namespace, name) of an object."""
     metadata = entry["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
+
+
+def _key(namespace: str) -> str:
+    """Return what namespaces are sorted by: the storage's keys have a "/" after it."""
+    return f"{namespace}/"
 
 
 def with_version(entry: Json, version: int) -> Json:

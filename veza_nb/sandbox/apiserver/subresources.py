@@ -1,22 +1,21 @@
-"""What hangs below an object: scale, eviction, binding, finalize, log."""
+"""What hangs below an object: scale, eviction, binding, finalize, log, exec and the like."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
 from veza_nb.sandbox.apimachinery import selectors, status
 from veza_nb.sandbox.apimachinery.decoding import DecodeError, decode
 from veza_nb.sandbox.apimachinery.schema import struct
 from veza_nb.sandbox.apimachinery.status import Cause
+from veza_nb.sandbox.apiserver import evictions, podlogs, sessions, tokenrequests
+from veza_nb.sandbox.apiserver.admission import Recorder, manager_entry
 from veza_nb.sandbox.apiserver.calls import Call, Core
 from veza_nb.sandbox.apiserver.deleting import DeleteOptions, Deleter
-from veza_nb.sandbox.apiserver.logs import LogQuery
 from veza_nb.sandbox.apiserver.messages import Response
+from veza_nb.sandbox.apiserver.ownership import Managers
 from veza_nb.sandbox.apiserver.reading import Reader
-from veza_nb.sandbox.apiserver.routes import TRUE
 from veza_nb.sandbox.apiserver.writing import Writer, patched_document
 
 Json = dict[str, Any]
@@ -45,11 +44,22 @@ class Subresources:
             ("binding", "create"): self.bind,
             ("finalize", "update"): self.finalize,
             ("log", "get"): self.log,
+            ("attach", "get"): self.converse,
+            ("attach", "create"): self.converse,
+            ("exec", "get"): self.converse,
+            ("exec", "create"): self.converse,
+            ("portforward", "get"): self.converse,
+            ("portforward", "create"): self.converse,
+            ("token", "create"): self.token,
         }
         answer = answers.get((call.target.subresource, call.target.verb))
         if answer is None:
             raise status.method_not_allowed()
         return answer(call)
+
+    def converse(self, call: Call) -> Response:
+        """Agree to a conversation with a container of a Pod."""
+        return sessions.answer(call, self._reader.stored(call))
 
     def get_scale(self, call: Call) -> Response:
         """Answer the Scale of a workload."""
@@ -85,9 +95,8 @@ class Subresources:
             raise status.invalid("Scale", "autoscaling", call.target.name, [cause])
         wanted = {**stored, "metadata": dict(stored["metadata"])}
         wanted["spec"] = {**stored["spec"], "replicas": replicas}
-        if replicas != stored["spec"].get("replicas"):
-            wanted["metadata"]["generation"] = stored["metadata"].get("generation", 0) + 1
-        return Response(document=_scale(self._writer.commit(call, stored, wanted)))
+        record = _scale_recorder(call)
+        return Response(document=_scale(self._writer.commit(call, stored, wanted, record=record)))
 
     def evict(self, call: Call) -> Response:
         """Delete a Pod if its disruption budget allows."""
@@ -95,10 +104,7 @@ class Subresources:
         body = call.read_body("policy.v1.Eviction")
         given = body.get("deleteOptions") if isinstance(body, Mapping) else None
         options = given if isinstance(given, Mapping) else {}
-        for budget in self._core.store.table("poddisruptionbudgets.policy").in_namespace(
-            call.target.namespace
-        ):
-            self._check_budget(budget, pod)
+        evictions.permit(self._core, pod, dry_run=call.dry_run)
         grace = options.get("gracePeriodSeconds")
         self._deleter.discard(
             call,
@@ -108,25 +114,6 @@ class Subresources:
             ),
         )
         return _created()
-
-    def _check_budget(self, budget: Json, pod: Json) -> None:
-        chosen = budget["spec"].get("selector")
-        if chosen is None or not selectors.from_object(chosen).matches(
-            pod["metadata"].get("labels")
-        ):
-            return
-        pods = self._core.store.table("pods").select(
-            pod["metadata"]["namespace"], selectors.from_object(chosen)
-        )
-        ready = [is_ready(each) for each in pods]
-        needed = _needed(budget["spec"], len(ready))
-        if is_ready(pod) and sum(ready) - 1 < needed:
-            why = f"The disruption budget {budget['metadata']['name']} needs {needed} healthy pods"
-            why += f" and has {sum(ready)} currently"
-            raise status.too_many_requests(
-                "Cannot evict pod as it would violate the pod's disruption budget.",
-                [Cause("DisruptionBudget", why, "")],
-            )
 
     def bind(self, call: Call) -> Response:
         """Put a Pod on a node."""
@@ -172,41 +159,31 @@ class Subresources:
         wanted = {**stored, "metadata": dict(stored["metadata"]), "spec": sent["spec"]}
         return Response(document=self._writer.commit(call, stored, wanted))
 
+    def token(self, call: Call) -> Response:
+        """Answer with a token of a ServiceAccount."""
+        return tokenrequests.answer(self._core, call, self._reader.stored(call))
+
     def log(self, call: Call) -> Response:
         """Answer what a container printed."""
-        pod = self._reader.stored(call)
-        container = _container(pod, call.query.get("container", ""))
-        run = _run(pod, container, previous=call.query.get("previous", "") in TRUE)
-        query = self._log_query(call)
-        uid = pod["metadata"]["uid"]
-        headers = {"Content-Type": "text/plain"}
-        if call.query.get("follow", "") in TRUE:
-            stream = self._core.logs.follow(uid, container, run, query)
-            return Response(200, headers, stream=stream)
-        return Response(200, headers, text=self._core.logs.read(uid, container, run, query))
+        return podlogs.answer(self._core, call, self._reader.stored(call))
 
-    def _log_query(self, call: Call) -> LogQuery:
-        query, causes = call.query, []
-        numbers: dict[str, int | None] = {}
-        for name, least in (("tailLines", 0), ("limitBytes", 1), ("sinceSeconds", 1)):
-            text = query.get(name)
-            try:
-                numbers[name] = int(text) if text else None
-            except ValueError as error:
-                why = f'strconv.ParseInt: parsing "{text}": invalid syntax'
-                raise status.bad_request(why) from error
-            value = numbers[name]
-            if value is not None and value < least:
-                why = f"Invalid value: {value}: must be greater than or equal to {least}"
-                causes.append(Cause("FieldValueInvalid", why, name))
-        if causes:
-            raise status.invalid("PodLogOptions", "", call.target.name, causes)
-        since = _since(query.get("sinceTime", ""))
-        if numbers["sinceSeconds"] is not None:
-            since = self._core.clock.now() - timedelta(seconds=numbers["sinceSeconds"])
-        return LogQuery(
-            numbers["tailLines"], numbers["limitBytes"], since, query.get("timestamps", "") in TRUE
-        )
+
+def _scale_recorder(call: Call) -> Recorder:
+    """Return what gives `replicas` to who scales, in an entry without a time.
+
+    A Scale that says 0 leaves the number out, so that there is no field to manage; and where nobody
+    has managed it, nobody does from now on.
+    """
+    shape, entry = struct(call.resource.schema), manager_entry(call)
+
+    def record(managers: Managers, old: Json | None, new: Json) -> None:
+        if not any("f:replicas" in each["fieldsV1"].get("f:spec", {}) for each in managers.entries):
+            return
+        managers.record_update(old, new, shape, entry, "")
+        if not new["spec"]["replicas"]:
+            managers.release({"f:spec": {"f:replicas": {}}})
+
+    return record
 
 
 def _scale(document: Json) -> Json:
@@ -239,26 +216,6 @@ def _created() -> Response:
     return Response(201, document=document)
 
 
-def is_ready(pod: Json) -> bool:
-    """Return whether a Pod serves."""
-    conditions = (pod.get("status") or {}).get("conditions") or ()
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-def _needed(spec: Json, pods: int) -> int:
-    least, most = spec.get("minAvailable"), spec.get("maxUnavailable")
-    if least is not None:
-        return _share(least, pods)
-    return pods - _share(most, pods) if most is not None else 0
-
-
-def _share(amount: int | str, pods: int) -> int:
-    if isinstance(amount, int):
-        return amount
-    digits = amount.rstrip("%")
-    return -(-pods * int(digits) // 100) if digits.isdigit() else 0
-
-
 def _spec_on(spec: Json, node: str) -> Json:
     """Return a Pod's spec with the node in its place of the wire's order."""
     bound: Json = {}
@@ -268,80 +225,3 @@ def _spec_on(spec: Json, node: str) -> Json:
         bound[name] = value
     bound.setdefault("nodeName", node)
     return bound
-
-
-def _container(pod: Json, name: str) -> str:
-    spec, pod_name = pod["spec"], pod["metadata"]["name"]
-    main = [each["name"] for each in spec["containers"]]
-    init = [each["name"] for each in spec.get("initContainers") or ()]
-    if name:
-        if name not in (*main, *init):
-            raise status.bad_request(f"container {name} is not valid for pod {pod_name}")
-        return name
-    if len(main) == 1 and not init:
-        return str(main[0])
-    said = (
-        f"a container name must be specified for pod {pod_name}, choose one of: [{' '.join(main)}]"
-    )
-    if init:
-        said += f" or one of the init containers: [{' '.join(init)}]"
-    raise status.bad_request(said)
-
-
-def _run(pod: Json, container: str, *, previous: bool) -> int:
-    """Return the run of a container whose log is meant.
-
-    Raises:
-        ApiError: 400 when there is no such run.
-    """
-    name = pod["metadata"]["name"]
-    if not pod["spec"].get("nodeName"):
-        raise status.bad_request(f"pod {name} does not have a host assigned")
-    state = _container_status(pod, container)
-    if state is None:
-        raise status.bad_request(f'container "{container}" in pod "{name}" is not available')
-    run, now = state.get("restartCount", 0), state.get("state") or {}
-    last = (state.get("lastState") or {}).get("terminated")
-    waiting = now.get("waiting")
-    if previous:
-        if not last:
-            raise status.bad_request(
-                f'previous terminated container "{container}" in pod "{name}" not found'
-            )
-        return int(run if waiting else max(0, run - 1))
-    if waiting and not last:
-        why = _waiting(waiting)
-        raise status.bad_request(
-            f'container "{container}" in pod "{name}" is waiting to start: {why}'
-        )
-    return int(run)
-
-
-def _waiting(waiting: Json) -> str:
-    reason = waiting.get("reason", "")
-    if reason == "ImagePullBackOff":
-        return "trying and failing to pull image"
-    if reason == "ErrImagePull":
-        return "image can't be pulled"
-    return reason or "PodInitializing"
-
-
-def _container_status(pod: Json, container: str) -> Json | None:
-    given = pod.get("status") or {}
-    known = [*(given.get("initContainerStatuses") or ()), *(given.get("containerStatuses") or ())]
-    return next((each for each in known if each["name"] == container), None)
-
-
-def _since(text: str) -> datetime | None:
-    if not text:
-        return None
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        at = datetime.min
-    if at.tzinfo is None:
-        shown, layout = json.dumps(text), "2006-01-02T15:04:05Z07:00"
-        raise status.bad_request(
-            f'parsing time {shown} as "{layout}": cannot parse {shown} as "2006"'
-        )
-    return at

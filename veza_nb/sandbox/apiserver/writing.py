@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from veza_nb.sandbox.apimachinery import status
@@ -53,9 +54,25 @@ class Writer:
         body = call.read_body()
         document = admission.decode_body(call, body)
         check_names(call, document["metadata"])
+        uid = document["metadata"].get("uid", "")
+        if self._is_new(call):
+            _check_uid(call, "", uid)
+            self._core.access.check(
+                self._core.store, call.user, replace(call.target, verb="create").attributes
+            )
+            return self.insert(call, document), 201
         old = self._served(call)
+        _check_uid(call, old["metadata"]["uid"], uid)
         self._check_version(call, old, document["metadata"].get("resourceVersion", ""), put=True)
         return self.commit(call, old, document, _managed(body)), 200
+
+    def _is_new(self, call: Call) -> bool:
+        """Return whether an update is of an object that is not there, and makes it."""
+        resource = call.resource
+        if resource.kind not in _MADE_BY_UPDATE or call.target.subresource:
+            return False
+        namespace = call.target.namespace if resource.namespaced else ""
+        return self._core.store.table(resource.key).get(namespace, call.target.name) is None
 
     def patch(self, call: Call) -> tuple[Json, int]:
         """Change an object as the body says."""
@@ -83,6 +100,7 @@ class Writer:
         if stored is None:
             document = self._decode_patched(call, applied.config, None)
             check_names(call, document["metadata"])
+            _check_no_uid(call, document["metadata"].get("uid", ""))
             return self.insert(call, document, record), 201
         old = from_storage(resource, stored)
         document = self._decode_patched(call, applied.merged(old), old)
@@ -150,10 +168,53 @@ class Writer:
             document = admission.decoded(call, patched, report, old)
         except DecodeError as error:
             raise _bad_patch(call, patched, str(error)) from error
-        if report.unknown and call.field_validation == "Strict":
-            raise _bad_patch(call, patched, admission.strict_problem(report.unknown))
-        admission.note_unknown(call, report.unknown)
+        problems = admission.strict_problems(call, report)
+        if problems and call.field_validation == "Strict":
+            raise _bad_patch(call, patched, admission.strict_problem(problems))
+        admission.note_problems(call, problems)
         return document
+
+
+# An update of one of these that is not there creates it.
+_MADE_BY_UPDATE = frozenset(
+    (
+        "ClusterRole",
+        "ClusterRoleBinding",
+        "Endpoints",
+        "Event",
+        "Lease",
+        "LimitRange",
+        "PriorityClass",
+        "Role",
+        "RoleBinding",
+        "Service",
+    )
+)
+
+
+def _check_uid(call: Call, present: str, uid: str) -> None:
+    """Refuse an update that was written for another object of that name (409)."""
+    if not uid or uid == present:
+        return
+    resource, target = call.resource, call.target
+    place = "/".join(filter(None, (resource.plural, target.namespace, target.name)))
+    why = (
+        f"StorageError: invalid object, Code: 4, Key: /registry/{place}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object "
+        f"meta: {present}"
+    )
+    raise status.conflict(resource.plural, resource.group, target.name, why)
+
+
+def _check_no_uid(call: Call, uid: str) -> None:
+    """Refuse to make an object by an apply that was written for one that is there (409)."""
+    if uid:
+        why = (
+            f"uid mismatch: the provided object specified uid {uid}, and no existing object was "
+            "found"
+        )
+        resource = call.resource
+        raise status.conflict(resource.plural, resource.group, call.target.name, why)
 
 
 def patched_document(call: Call, old: Json, shape: Any) -> Json:

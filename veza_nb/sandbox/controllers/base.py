@@ -45,6 +45,18 @@ class Informers:
     pods: Informer
     endpoints: Informer
     endpoint_slices: Informer
+    cron_jobs: Informer
+    stateful_sets: Informer
+    daemon_sets: Informer
+    jobs: Informer
+    controller_revisions: Informer
+    claims: Informer
+    config_maps: Informer
+    secrets: Informer
+    autoscalers: Informer
+    budgets: Informer
+    quotas: Informer
+    cluster_roles: Informer
 
     @classmethod
     def of(cls, client: Client) -> Informers:
@@ -58,6 +70,18 @@ class Informers:
             pods=Informer(client, "pods", _OWNED),
             endpoints=Informer(client, "endpoints", _PLAIN),
             endpoint_slices=Informer(client, "endpointslices", {**_PLAIN, "service": by_service}),
+            cron_jobs=Informer(client, "cronjobs", _PLAIN),
+            stateful_sets=Informer(client, "statefulsets", _PLAIN),
+            daemon_sets=Informer(client, "daemonsets", _PLAIN),
+            jobs=Informer(client, "jobs", _PLAIN),
+            controller_revisions=Informer(client, "controllerrevisions", _OWNED),
+            claims=Informer(client, "persistentvolumeclaims", _PLAIN),
+            config_maps=Informer(client, "configmaps", _PLAIN),
+            secrets=Informer(client, "secrets", _PLAIN),
+            autoscalers=Informer(client, "horizontalpodautoscalers", _PLAIN),
+            budgets=Informer(client, "poddisruptionbudgets", _PLAIN),
+            quotas=Informer(client, "resourcequotas", _PLAIN),
+            cluster_roles=Informer(client, "clusterroles", _PLAIN),
         )
 
     def every(self) -> list[Informer]:

@@ -11,7 +11,12 @@ from veza_nb.sandbox.apimachinery.status import Json
 
 def get_condition(status: Json, kind: str) -> Json | None:
     """The condition of that type, or None."""
-    return next((c for c in status.get("conditions", ()) if c["type"] == kind), None)
+    # A plain loop: asked of every pod, again and again.
+    for condition in status.get("conditions", ()):
+        if condition["type"] == kind:
+            found: Json = condition
+            return found
+    return None
 
 
 def remove_condition(status: Json, kind: str) -> None:

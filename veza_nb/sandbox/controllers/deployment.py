@@ -25,9 +25,8 @@ from veza_nb.sandbox.controllers.deployment_status import Reason, View
 from veza_nb.sandbox.controllers.events import NORMAL, WARNING, EventRecorder, reference
 from veza_nb.sandbox.controllers.informer import Key, controller_of, key_of
 from veza_nb.sandbox.controllers.owners import claim
+from veza_nb.sandbox.controllers.podstates import is_finished
 from veza_nb.sandbox.controllers.rollout import Scale
-
-_FINISHED = frozenset({"Succeeded", "Failed"})
 
 
 class DeploymentController(Controller):
@@ -70,9 +69,9 @@ class DeploymentController(Controller):
     def _resize(self, view: View) -> None:
         """Follow a change of size (or, when paused, do no more than that)."""
         scales = rollout.scale_in_proportion(view.deployment, view.old, view.new)
-        view = self._scale(view, scales)
+        scaled = self._scale(view, scales)
         if view.deployment["spec"].get("paused"):
-            self._clean_up(view)
+            self._clean_up(scaled)
         self._write_counts(view)
 
     def _roll(self, view: View) -> None:
@@ -90,14 +89,16 @@ class DeploymentController(Controller):
                 return
             total = rollout.replicas_of(view.deployment)
             if rollout.replicas_of(view.new) != total:
-                self._finish_step(self._scale(view, [Scale(view.new, total)]), [])
-                return
+                scales = [Scale(view.new, total)]
         self._finish_step(view, scales)
 
     def _finish_step(self, view: View, scales: Sequence[Scale]) -> None:
-        """Carry out the scaling decided on, tidy up after a completed rollout, tell the status."""
+        """Carry out the scaling decided on, tidy up after a completed rollout, tell the status.
+
+        The status is that of the sizes before, as a real control plane tells it.
+        """
         if scales:
-            view = self._scale(view, scales)
+            self._scale(view, scales)
         elif progress.is_complete(view.deployment, view.deployment.get("status", {})):
             self._clean_up(view)
         if view.told:
@@ -266,7 +267,8 @@ class DeploymentController(Controller):
 
     def _view(self, deployment: Json, owned: Sequence[Json]) -> View:
         new = revisions.find_new(deployment, owned)
-        return View(deployment, revisions.others(new, owned), new, self.clock.now())
+        old, clock = revisions.others(new, owned), self.clock
+        return View(deployment, old, new, clock.now(), rate=clock.rate)
 
     def _owned(self, deployment: Json) -> list[Json]:
         uid = deployment["metadata"]["uid"]
@@ -275,7 +277,7 @@ class DeploymentController(Controller):
     def _old_pods_left(self, view: View) -> bool:
         uids = [item["metadata"]["uid"] for item in view.old]
         return any(
-            pod.get("status", {}).get("phase") not in _FINISHED
+            not is_finished(pod)
             for uid in uids
             for pod in self._informers.pods.select("controller", uid)
         )

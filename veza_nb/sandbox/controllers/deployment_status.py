@@ -10,12 +10,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from veza_nb.sandbox.apimachinery.status import Json
-from veza_nb.sandbox.clock import parse_timestamp, timestamp
+from veza_nb.sandbox.clock import parse_timestamp, span, timestamp
 from veza_nb.sandbox.controllers.conditions import (
     deployment_condition,
     get_condition,
@@ -55,6 +55,7 @@ class View:
         now: aware, UTC.
         told: whether this step has written the status already. The counts then wait for the next
             step, as in a real control plane, where a second write would meet a conflict.
+        rate: cluster seconds per second of dates.
     """
 
     deployment: Json
@@ -62,6 +63,7 @@ class View:
     new: Json | None
     now: datetime
     told: bool = False
+    rate: float = 1.0
 
     @property
     def every(self) -> list[Json]:
@@ -135,19 +137,19 @@ def has_progressed(before: Json, after: Json) -> bool:
     return grown or old_pods(after) < old_pods(before)
 
 
-def has_timed_out(deployment: Json, status: Json, now: datetime) -> bool:
+def has_timed_out(deployment: Json, status: Json, now: datetime, rate: float = 1.0) -> bool:
     """Whether the deadline has passed since the last progress; never after a completed rollout."""
     condition = get_condition(status, PROGRESSING)
     if condition is None or condition.get("reason") == Reason.COMPLETE:
         return False
     if condition.get("reason") == Reason.TIMED_OUT:
         return True
-    return now > _deadline(deployment, condition)
+    return now > _deadline(deployment, condition, rate)
 
 
-def _deadline(deployment: Json, condition: Json) -> datetime:
+def _deadline(deployment: Json, condition: Json, rate: float) -> datetime:
     seconds = deployment["spec"]["progressDeadlineSeconds"]
-    return parse_timestamp(condition["lastUpdateTime"]) + timedelta(seconds=seconds)
+    return parse_timestamp(condition["lastUpdateTime"]) + span(seconds, rate)
 
 
 def rollout_status(view: View) -> Json:
@@ -183,7 +185,7 @@ def _set_progress(view: View, status: Json, current: Json | None) -> None:
                 condition["lastTransitionTime"] = current["lastTransitionTime"]
             remove_condition(status, PROGRESSING)
         set_condition(status, condition)
-    elif has_timed_out(deployment, status, view.now):
+    elif has_timed_out(deployment, status, view.now, view.rate):
         set_condition(status, _progress(view, Reason.TIMED_OUT))
 
 
@@ -226,7 +228,7 @@ def seconds_to_deadline(view: View, status: Json) -> float | None:
         return None
     if is_complete(deployment, status) or current.get("reason") == Reason.TIMED_OUT:
         return None
-    left = (_deadline(deployment, current) - view.now).total_seconds()
+    left = (_deadline(deployment, current, view.rate) - view.now).total_seconds() * view.rate
     # Timestamps have whole seconds: one second more, or the check would come too early.
     return max(left, 0.0) + 1.0
 

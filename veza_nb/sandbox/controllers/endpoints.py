@@ -11,9 +11,11 @@ from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.controllers.base import SERVICE_LABEL, Controller, Informers
 from veza_nb.sandbox.controllers.conditions import is_true
 from veza_nb.sandbox.controllers.informer import Key, key_of
+from veza_nb.sandbox.controllers.podstates import is_finished
 from veza_nb.sandbox.controllers.revisions import owner_reference
 
 _MANAGED_BY = "endpointslice.kubernetes.io/managed-by"
+_HEADLESS = "service.kubernetes.io/headless"
 _SLICE_CONTROLLER = "endpointslice-controller.k8s.io"
 _GATHER_SECONDS, _GATHER_SECONDS_PER_POD = 0.008, 300e-6
 # The more pods behind a Service, the dearer its lists, and the more changes go into one.
@@ -31,7 +33,7 @@ def backends(service: Json, pods: Iterable[Json]) -> list[Json]:
         pod
         for pod in pods
         if pod.get("status", {}).get("podIP")
-        and pod["status"].get("phase") not in ("Succeeded", "Failed")
+        and not is_finished(pod)
         and matching.matches(pod["metadata"].get("labels"))
     ]
     return sorted(found, key=key_of)
@@ -72,13 +74,15 @@ def subsets(service: Json, pods: Sequence[Json]) -> list[Json]:
         return []
     ready: list[Json] = []
     waiting: list[Json] = []
+    anyway = bool(service["spec"].get("publishNotReadyAddresses"))
     for pod in alive[:_MAX_ADDRESSES]:
         address = {
             "ip": pod["status"]["podIP"],
+            **_host_name(service, pod),
             "nodeName": pod["spec"]["nodeName"],
             "targetRef": _target_ref(pod),
         }
-        (ready if is_true(pod["status"], "Ready") else waiting).append(address)
+        (ready if anyway or is_true(pod["status"], "Ready") else waiting).append(address)
     lists = {"addresses": ready, "notReadyAddresses": waiting, "ports": ports(service, alive[0])}
     return [{name: value for name, value in lists.items() if value}]
 
@@ -92,16 +96,36 @@ def serving_pods(endpoints: Json | None) -> list[str]:
     ]
 
 
-def slices(pods: Sequence[Json]) -> list[list[Json]]:
+def is_headless(service: Json) -> bool:
+    """Whether a Service has no address of its own, so that clients see its pods'."""
+    return bool(service["spec"].get("clusterIP") == "None")
+
+
+def _host_name(service: Json, pod: Json) -> Json:
+    """The name that a pod has below its Service, as the pods of a StatefulSet have."""
+    spec, metadata = pod["spec"], service["metadata"]
+    if spec.get("hostname") and spec.get("subdomain") == metadata["name"]:
+        return {"hostname": spec["hostname"]}
+    return {}
+
+
+def _labels(service: Json) -> dict[str, str]:
+    """The labels that a Service hands on to its endpoints."""
+    labels = dict(service["metadata"].get("labels", {}))
+    return {**labels, _HEADLESS: ""} if is_headless(service) else labels
+
+
+def slices(service: Json, pods: Sequence[Json]) -> list[list[Json]]:
     """`endpoints` of a Service's EndpointSlices, one list a slice; at least one slice."""
-    endpoints = [_endpoint(pod) for pod in pods]
+    endpoints = [_endpoint(service, pod) for pod in pods]
     starts = range(0, max(len(endpoints), 1), _MAX_PER_SLICE)
     return [endpoints[start : start + _MAX_PER_SLICE] for start in starts]
 
 
-def _endpoint(pod: Json) -> Json:
+def _endpoint(service: Json, pod: Json) -> Json:
     terminating = "deletionTimestamp" in pod["metadata"]
-    serving = is_true(pod["status"], "Ready")
+    anyway = bool(service["spec"].get("publishNotReadyAddresses"))
+    serving = anyway or is_true(pod["status"], "Ready")
     return {
         "addresses": [pod["status"]["podIP"]],
         "conditions": {
@@ -109,6 +133,7 @@ def _endpoint(pod: Json) -> Json:
             "serving": serving,
             "terminating": terminating,
         },
+        **_host_name(service, pod),
         "targetRef": _target_ref(pod),
         "nodeName": pod["spec"]["nodeName"],
     }
@@ -147,11 +172,14 @@ class EndpointsController(Controller):
         namespace, name = key_of(service)
         current = self._endpoints.get(namespace, name)
         wanted = subsets(service, pods)
-        if current is not None and current.get("subsets", []) == wanted:
+        labels = _labels(service)
+        known = current or {"metadata": {}}
+        unchanged = known["metadata"].get("labels", {}), known.get("subsets", [])
+        if current is not None and unchanged == (labels, wanted):
             return
         body: Json = {"apiVersion": "v1", "kind": "Endpoints", "metadata": {"name": name}}
-        if service["metadata"].get("labels"):
-            body["metadata"]["labels"] = dict(service["metadata"]["labels"])
+        if labels:
+            body["metadata"]["labels"] = labels
         if wanted:
             body["subsets"] = wanted
         if current is None:
@@ -162,8 +190,8 @@ class EndpointsController(Controller):
 
     def _write_slices(self, service: Json, pods: Sequence[Json]) -> None:
         namespace, name = key_of(service)
-        present = list(self._slices.select("service", f"{namespace}/{name}"))
-        wanted = slices(pods)
+        present = sorted(self._slices.select("service", f"{namespace}/{name}"), key=_first_pod)
+        wanted = slices(service, pods)
         offered = [{"name": "", **port} for port in (ports(service, pods[0]) if pods else [])]
         for number, endpoints in enumerate(wanted):
             content: Json = {"endpoints": endpoints, "ports": offered}
@@ -216,6 +244,12 @@ def _same_backend(old: Json, new: Json) -> bool:
     return relevant(old) == relevant(new)
 
 
+def _first_pod(item: Json) -> tuple[bool, str]:
+    """Sorts slices by what is in them, empty ones last, so that each keeps its pods."""
+    endpoints = item.get("endpoints") or ()
+    return not endpoints, endpoints[0]["targetRef"]["name"] if endpoints else ""
+
+
 def _slice(service: Json) -> Json:
     namespace, name = key_of(service)
     return {
@@ -225,7 +259,7 @@ def _slice(service: Json) -> Json:
             "generateName": f"{name}-",
             "namespace": namespace,
             "labels": {
-                **service["metadata"].get("labels", {}),
+                **_labels(service),
                 _MANAGED_BY: _SLICE_CONTROLLER,
                 SERVICE_LABEL: name,
             },

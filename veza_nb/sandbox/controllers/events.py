@@ -21,7 +21,16 @@ V = TypeVar("V")
 
 TIME_TO_LIVE = timedelta(hours=1)
 NORMAL, WARNING = "Normal", "Warning"
-_API_VERSIONS = {"Deployment": "apps/v1", "ReplicaSet": "apps/v1"}
+_API_VERSIONS = {
+    "CronJob": "batch/v1",
+    "DaemonSet": "apps/v1",
+    "Deployment": "apps/v1",
+    "HorizontalPodAutoscaler": "autoscaling/v2",
+    "Job": "batch/v1",
+    "PodDisruptionBudget": "policy/v1",
+    "ReplicaSet": "apps/v1",
+    "StatefulSet": "apps/v1",
+}
 _REMEMBERED = 4096
 _COMBINE_ABOVE = 10
 _COMBINE_WINDOW = timedelta(minutes=10)
@@ -105,18 +114,19 @@ class EventRecorder:
     def once(self, about: Json, kind: str, reason: str, message: str, action: str) -> None:
         """Record an event in the newer form, which says what was being done and is not counted."""
         now = self._clock.now()
-        body = self._body(about, kind, reason, message)
-        del body["count"]
-        body |= {
-            "source": {},
-            "firstTimestamp": None,
-            "lastTimestamp": None,
+        body: Json = {
+            "metadata": self._metadata(about, now),
             "eventTime": micro_timestamp(now),
-            "action": action,
-            "reportingComponent": self._component,
+            "reportingController": self._component,
             "reportingInstance": f"{self._component}-0",
+            "action": action,
+            "reason": reason,
+            "regarding": about,
+            "note": message,
+            "type": kind,
         }
-        self._write(body)
+        with suppress(ApiError):
+            self._client.create("events.events.k8s.io", body["metadata"]["namespace"], body)
 
     def _combine(self, about_key: tuple[str, ...], message: str) -> tuple[str, tuple[str, ...]]:
         now = self._clock.now()
@@ -167,18 +177,13 @@ class EventRecorder:
 
     def _body(self, about: Json, kind: str, reason: str, text: str) -> Json:
         now = self._clock.now()
-        # Names carry the time in nanoseconds; the last three digits keep them apart.
-        nanoseconds = int(now.timestamp() * 1e6) * 1000 + self._clock.serial() % 1000
         source = {"component": self._component}
         if self._host:
             source["host"] = self._host
         return {
             "apiVersion": "v1",
             "kind": "Event",
-            "metadata": {
-                "name": f"{about['name']}.{nanoseconds:x}",
-                "namespace": about.get("namespace", "default"),
-            },
+            "metadata": self._metadata(about, now),
             "involvedObject": about,
             "reason": reason,
             "message": text,
@@ -191,6 +196,12 @@ class EventRecorder:
             "reportingComponent": "" if text.startswith(_COMBINED) else self._component,
             "reportingInstance": self._host,
         }
+
+    def _metadata(self, about: Json, now: datetime) -> Json:
+        # Names carry the time in nanoseconds; the last three digits keep them apart.
+        nanoseconds = int(now.timestamp() * 1e6) * 1000 + self._clock.serial() % 1000
+        name = f"{about['name']}.{nanoseconds:x}"
+        return {"name": name, "namespace": about.get("namespace", "default")}
 
 
 def _remember(memory: OrderedDict[K, V], key: K, value: V) -> None:

@@ -73,6 +73,8 @@ class Informer:
         self.resource = resource
         self._client = client
         self._items: dict[Key, Json] = {}
+        # Versions at which objects were removed, until the watch tells of it, too.
+        self._forgotten: dict[Key, int] = {}
         self._indexers = dict(indexers or {})
         self._index: dict[tuple[str, str], dict[Key, None]] = defaultdict(dict)
         self._handlers: list[Handler] = []
@@ -104,6 +106,7 @@ class Informer:
         for key, item in list(self._items.items()):
             if key not in present:
                 self.forget(item)
+        self._forgotten.clear()
         for item in present.values():
             self.observe(item)
 
@@ -127,12 +130,18 @@ class Informer:
 
     def forget(self, item: Json) -> None:
         """Take out an object that a write has just removed."""
+        if key_of(item) in self._items:
+            self._forgotten[key_of(item)] = version_of(item)
         self._apply(item, gone=True)
 
     def _apply(self, item: Json, *, gone: bool) -> None:
         key = key_of(item)
         old = self._items.get(key)
         if old is None and gone:
+            self._forgotten.pop(key, None)
+            return
+        if old is None and version_of(item) <= self._forgotten.get(key, 0):
+            # The watch is behind a removal that was noted already: no ghosts.
             return
         if old is not None and not _newer(item, old, gone=gone):
             return

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from veza_nb.sandbox.apimachinery.selectors import LabelSelector, from_object
 from veza_nb.sandbox.apimachinery.status import Json
 from veza_nb.sandbox.apiserver.client import Client
@@ -10,25 +12,51 @@ from veza_nb.sandbox.controllers.revisions import owner_reference
 
 
 def claim(
-    client: Client, informer: Informer, owner: Json, api_version: str, kind: str
+    client: Client,
+    informer: Informer,
+    owner: Json,
+    api_version: str,
+    kind: str,
+    *,
+    may_adopt: Callable[[Json], bool] = bool,
 ) -> list[Json]:
     """The objects in `informer` that `owner` controls, after adoption and release.
 
-    `informer` needs the indexes "controller" and "orphan".
+    `informer` needs the indexes "controller" and "orphan". `may_adopt` narrows the orphans.
     """
-    selector = from_object(owner["spec"]["selector"])
-    uid, namespace = owner["metadata"]["uid"], owner["metadata"]["namespace"]
-    owned = []
-    for item in informer.select("controller", uid):
-        if selector.matches(item["metadata"].get("labels")) or _is_going(item):
-            owned.append(item)
+    owned = keep(client, informer, owner, informer.select("controller", owner["metadata"]["uid"]))
+    return owned + adopt(client, informer, owner, api_version, kind, may_adopt=may_adopt)
+
+
+def keep(client: Client, informer: Informer, owner: Json, owned: Iterable[Json]) -> list[Json]:
+    """Of some objects that `owner` controls those that it keeps; the others are set free."""
+    selector, uid = from_object(owner["spec"]["selector"]), owner["metadata"]["uid"]
+    kept = []
+    for item in owned:
+        metadata = item["metadata"]
+        if selector.matches(metadata.get("labels")) or "deletionTimestamp" in metadata:
+            kept.append(item)
         else:
             _release(client, informer, item, uid)
-    for item in informer.select("orphan", namespace):
-        if _adoptable(item, selector):
-            reference = owner_reference(owner, api_version, kind)
-            owned.append(_adopt(client, informer, item, reference))
-    return owned
+    return kept
+
+
+def adopt(
+    client: Client,
+    informer: Informer,
+    owner: Json,
+    api_version: str,
+    kind: str,
+    *,
+    may_adopt: Callable[[Json], bool] = bool,
+) -> list[Json]:
+    """The orphans that match and that `owner` controls from now on."""
+    selector, namespace = from_object(owner["spec"]["selector"]), owner["metadata"]["namespace"]
+    return [
+        _adopt(client, informer, item, owner_reference(owner, api_version, kind))
+        for item in informer.select("orphan", namespace)
+        if _adoptable(item, selector) and may_adopt(item)
+    ]
 
 
 def _is_going(item: Json) -> bool:

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 
 from veza_nb.sandbox.apimachinery.selectors import from_object
 from veza_nb.sandbox.apimachinery.status import ApiError, Json
 from veza_nb.sandbox.apiserver.client import Client
-from veza_nb.sandbox.clock import Clock, parse_timestamp, timestamp
+from veza_nb.sandbox.clock import Clock, parse_timestamp, span, timestamp
 from veza_nb.sandbox.controllers import ranking
 from veza_nb.sandbox.controllers.base import Controller, Informers
 from veza_nb.sandbox.controllers.conditions import get_condition, remove_condition
 from veza_nb.sandbox.controllers.deployment_status import REPLICA_FAILURE
 from veza_nb.sandbox.controllers.events import NORMAL, WARNING, EventRecorder, reference
 from veza_nb.sandbox.controllers.informer import Key, controller_of, key_of
-from veza_nb.sandbox.controllers.owners import claim
+from veza_nb.sandbox.controllers.owners import adopt, keep
 from veza_nb.sandbox.controllers.revisions import owner_reference
 from veza_nb.sandbox.controllers.rollout import replicas_of
+from veza_nb.sandbox.controllers.tally import Counts, Tally, is_active
 
 _REACT_SECONDS = 0.002
 # Quicker than a Deployment takes its next step: pods that must go are on their way before pods
@@ -29,36 +31,42 @@ _COUNT_FIRST_SECONDS, _COUNT_SECONDS, _COUNT_SECONDS_PER_POD = 0.003, 0.010, 100
 # The more pods, the more changes are counted together.
 BURST = 50
 """Pods created or deleted in one go; the rest follows after others had their turn."""
+_STRIDE = 10 * BURST
+"""Pods created or deleted before all are counted again."""
 
 
-def is_active(pod: Json) -> bool:
-    """Whether a pod counts: not finished, not being deleted."""
-    phase = pod.get("status", {}).get("phase")
-    return phase not in ("Succeeded", "Failed") and "deletionTimestamp" not in pod["metadata"]
+@dataclass(slots=True)
+class _Stride:
+    """What is left of a decision about many pods, as long as the ReplicaSet stays as it was."""
+
+    generation: int
+    create: int
+    delete: list[Json]
 
 
-def is_available(pod: Json, min_ready_seconds: int, now: datetime) -> bool:
-    """Whether a pod is ready and has been for long enough."""
+def is_available(pod: Json, min_ready_seconds: int, now: datetime, rate: float = 1.0) -> bool:
+    """Whether a pod is ready and has been for long enough; `rate` is the clock's."""
     ready = get_condition(pod.get("status", {}), "Ready")
     if ready is None or ready["status"] != "True":
         return False
+    if min_ready_seconds == 0:
+        return True
     since = parse_timestamp(ready["lastTransitionTime"])
-    return min_ready_seconds == 0 or since + timedelta(seconds=min_ready_seconds) <= now
+    return since + span(min_ready_seconds, rate) <= now
 
 
 def calculate_status(
-    replica_set: Json, pods: Sequence[Json], failure: Json | None, now: datetime
+    replica_set: Json, counts: Counts, available: int, failure: Json | None
 ) -> Json:
-    """The status for these active pods; `failure` is the condition to show, None for none."""
-    minimum = replica_set["spec"].get("minReadySeconds", 0)
-    labels = from_object({"matchLabels": replica_set["spec"]["template"]["metadata"]["labels"]})
-    counts = {
-        "fullyLabeledReplicas": sum(labels.matches(pod["metadata"].get("labels")) for pod in pods),
-        "readyReplicas": sum(is_available(pod, 0, now) for pod in pods),
-        "availableReplicas": sum(is_available(pod, minimum, now) for pod in pods),
+    """The status for these counts; `failure` is the condition to show, None for none."""
+    template = replica_set["spec"]["template"]
+    numbers = {
+        "fullyLabeledReplicas": counts.labeled(template["metadata"]["labels"].items()),
+        "readyReplicas": counts.ready,
+        "availableReplicas": available,
         "observedGeneration": replica_set["metadata"].get("generation", 0),
     }
-    status: Json = {"replicas": len(pods), **{key: n for key, n in counts.items() if n}}
+    status: Json = {"replicas": counts.active, **{key: n for key, n in numbers.items() if n}}
     conditions = copy.deepcopy(replica_set.get("status", {}).get("conditions", []))
     if conditions:
         status["conditions"] = conditions
@@ -80,8 +88,7 @@ def build_pod(replica_set: Json) -> Json:
     }
     if template["metadata"].get("annotations"):
         metadata["annotations"] = dict(template["metadata"]["annotations"])
-    spec = copy.deepcopy(template["spec"])
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
 
 
 class ReplicaSetController(Controller):
@@ -92,6 +99,8 @@ class ReplicaSetController(Controller):
         self._client = client
         self._informers = informers
         self._recorder = EventRecorder(client, clock, "replicaset-controller")
+        self._strides: dict[Key, _Stride] = {}
+        self._tally = Tally(informers.pods, "ReplicaSet")
         informers.replica_sets.on_change(self._replica_set_changed)
         informers.pods.on_change(self._pod_changed)
 
@@ -99,31 +108,74 @@ class ReplicaSetController(Controller):
         """Take one step with one ReplicaSet."""
         item = self._informers.replica_sets.get(*key)
         if item is None:
+            self._strides.pop(key, None)
             return
-        pods = self._informers.pods
-        owned = claim(self._client, pods, item, "apps/v1", "ReplicaSet")
-        active = [pod for pod in owned if is_active(pod)]
+        if self._go_on(item):
+            return
+        counts, available = self._claim(item)
         error, failure = None, None
         if "deletionTimestamp" not in item["metadata"]:
             try:
-                self._manage(item, active)
+                self._manage(item, counts.active)
             except ApiError as refused:
-                error, failure = refused, self._failure(item, active, refused)
-        self._write_status(item, active, failure)
+                error, failure = refused, self._failure(item, counts.active, refused)
+        self._write_status(item, calculate_status(item, counts, available, failure))
         if error is not None:
             raise error
 
-    def _manage(self, item: Json, active: Sequence[Json]) -> None:
-        missing = replicas_of(item) - len(active)
-        if abs(missing) > BURST:
-            self.queue.add(key_of(item))
-        for _ in range(min(missing, BURST)):
-            self._create_pod(item)
+    def _claim(self, item: Json) -> tuple[Counts, int]:
+        """Adopt and release; return the counts then, and how many pods are available."""
+        pods, uid = self._informers.pods, item["metadata"]["uid"]
+        unseen = self._tally.take_unseen(uid)
+        found = [pod for key in unseen if (pod := pods.get(*key)) is not None]
+        try:
+            keep(self._client, pods, item, found)
+        except ApiError:
+            self._tally.put_back(uid, unseen)
+            raise
+        adopt(self._client, pods, item, "apps/v1", "ReplicaSet")
+        counts = self._tally.counts(uid)
+        minimum, now = item["spec"].get("minReadySeconds", 0), self.clock.now()
+        if not minimum:
+            return counts, counts.ready
+        rate = self.clock.rate
+        return counts, sum(is_available(pod, minimum, now, rate) for pod in self._active(item))
+
+    def _active(self, item: Json) -> list[Json]:
+        owned = self._informers.pods.select("controller", item["metadata"]["uid"])
+        return [pod for pod in owned if is_active(pod)]
+
+    def _manage(self, item: Json, present: int) -> None:
+        missing = replicas_of(item) - present
+        stride = _Stride(_generation(item), max(0, min(missing, _STRIDE)), [])
         if missing < 0:
-            count = min(-missing, BURST)
-            related = self._related(item, active)
-            for pod in ranking.pods_to_delete(active, count, related, self.clock.now()):
-                self._delete_pod(item, pod)
+            active = self._active(item)
+            count, related = min(-missing, _STRIDE), self._related(item, active)
+            stride.delete = ranking.pods_to_delete(active, count, related, self.clock.now())
+        if abs(missing) > BURST:
+            self._strides[key_of(item)] = stride
+            self.queue.add(key_of(item))
+        self._burst(item, stride)
+
+    def _go_on(self, item: Json) -> bool:
+        """Take the next part of what was decided; say whether there is more of it to come."""
+        stride = self._strides.pop(key_of(item), None)
+        if stride is None or stride.generation != _generation(item):
+            return False
+        if "deletionTimestamp" in item["metadata"] or not (stride.create or stride.delete):
+            return False
+        self._burst(item, stride)
+        self._strides[key_of(item)] = stride
+        self.queue.add(key_of(item))
+        return True
+
+    def _burst(self, item: Json, stride: _Stride) -> None:
+        for _ in range(min(stride.create, BURST)):
+            self._create_pod(item)
+        stride.create = max(0, stride.create - BURST)
+        for pod in stride.delete[:BURST]:
+            self._delete_pod(item, pod)
+        del stride.delete[:BURST]
 
     def _create_pod(self, item: Json) -> None:
         namespace = item["metadata"]["namespace"]
@@ -162,15 +214,10 @@ class ReplicaSetController(Controller):
         if owner is None:
             return list(active)
         siblings = self._informers.replica_sets.select("controller", owner["uid"])
-        return [
-            pod
-            for sibling in siblings
-            for pod in self._informers.pods.select("controller", sibling["metadata"]["uid"])
-            if is_active(pod)
-        ]
+        return [pod for sibling in siblings for pod in self._active(sibling)]
 
-    def _failure(self, item: Json, active: Sequence[Json], error: ApiError) -> Json:
-        creating = len(active) < replicas_of(item)
+    def _failure(self, item: Json, present: int, error: ApiError) -> Json:
+        creating = present < replicas_of(item)
         return {
             "type": REPLICA_FAILURE,
             "status": "True",
@@ -179,8 +226,7 @@ class ReplicaSetController(Controller):
             "message": error.message,
         }
 
-    def _write_status(self, item: Json, active: Sequence[Json], failure: Json | None) -> None:
-        status = calculate_status(item, active, failure, self.clock.now())
+    def _write_status(self, item: Json, status: Json) -> None:
         if status != item.get("status", {}):
             namespace, name = key_of(item)
             body = {**item, "status": status}
@@ -201,12 +247,20 @@ class ReplicaSetController(Controller):
     def _pod_changed(self, old: Json | None, new: Json | None) -> None:
         for pod in (old, new):
             owner = controller_of(pod) if pod is not None else None
+            if pod is new and pod is not None and owner is None:
+                self._orphan_seen(pod)
             if pod is None or owner is None or owner["kind"] != "ReplicaSet":
                 continue
             key = (pod["metadata"]["namespace"], owner["name"])
             item = self._informers.replica_sets.get(*key)
             if item is not None:
                 self.queue.add_after(key, _count_after(item))
+
+    def _orphan_seen(self, pod: Json) -> None:
+        """A pod without a controller may be one that a ReplicaSet is to adopt."""
+        for item in self._informers.replica_sets.select("namespace", pod["metadata"]["namespace"]):
+            if from_object(item["spec"]["selector"]).matches(pod["metadata"].get("labels")):
+                self.queue.add(key_of(item))
 
 
 def _count_after(item: Json) -> float:

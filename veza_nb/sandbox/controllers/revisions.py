@@ -19,7 +19,8 @@ HISTORY = "deployment.kubernetes.io/revision-history"
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 ROLLBACK_TO = "deprecated.deployment.rollback.to"
 HASH_LABEL = "pod-template-hash"
-_NOT_COPIED = frozenset({LAST_APPLIED, REVISION, HISTORY, DESIRED, MAX, ROLLBACK_TO})
+NOT_COPIED = frozenset({LAST_APPLIED, REVISION, HISTORY, DESIRED, MAX, ROLLBACK_TO})
+"""Annotations that a ReplicaSet does not take over from its Deployment, nor an undo back."""
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 """Letters of generated names: no vowels and no look-alikes, so that no words come out."""
 _HISTORY_BYTES = 2000
@@ -81,7 +82,7 @@ def new_annotations(deployment: Json, current: dict[str, str], revision: int) ->
     one it had moves into the history; a higher number stays.
     """
     kept = deployment["metadata"].get("annotations", {}).items()
-    result = {**current, **{key: value for key, value in kept if key not in _NOT_COPIED}}
+    result = {**current, **{key: value for key, value in kept if key not in NOT_COPIED}}
     had = current.get(REVISION)
     if had is not None and not had.isdigit():
         return result

@@ -112,7 +112,9 @@ def reconcile_old(deployment: Json, old: Sequence[Json], new: Json) -> list[Scal
         return []
     ordered = sorted(old, key=created)
     _drop_unhealthy(ordered, sizes, budget)
-    spare = available_of(new) + sum(available_of(item) for item in old) - minimum
+    # A status may be older than the last scaling: who is about to go does not count any more.
+    serving = sum(min(available_of(item), replicas_of(item)) for item in old)
+    spare = available_of(new) + serving - minimum
     for item in ordered:
         name = item["metadata"]["name"]
         down = min(sizes[name], max(spare, 0))

@@ -1,7 +1,8 @@
 """The catalogue of releases: how a container behaves, told by the name of its image.
 
-Data, not code: `data/releases.yaml` names behaviours, the images that have them, and rules for all
-other images by what their tag contains. An image that nothing is said about is good.
+Data, not code: `data/releases.yaml` names behaviours, the images that have them, rules for all
+other images by what their tag contains, and the images that carry a real program. A server that
+nothing is said about is good; a task that nothing is said about completes.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -16,49 +18,46 @@ from typing import Any
 
 import yaml
 
+from veza_nb.sandbox.nodes.behaviors import Behavior
+
+__all__ = [
+    "Behavior",
+    "Carried",
+    "Releases",
+    "ReleasesError",
+    "built_in",
+    "image_id",
+    "load",
+    "parse",
+    "repository_of",
+    "tag_of",
+]
+
+_KEYS = {"behaviors", "images", "tags", "programs"}
+_FIELDS = {item.name for item in fields(Behavior)} - {"name"}
+_GOOD = Behavior()
+_COMPLETES = Behavior("completes", runs_seconds=1.0, exit_reason="Completed")
+
 
 class ReleasesError(ValueError):
     """The catalogue of releases is not what it should be; the message names the place."""
 
 
 @dataclass(frozen=True, slots=True)
-class Behavior:
-    """How a container acts. All times in seconds.
+class Carried:
+    """A real program that images carry.
 
     Attributes:
-        name: as the catalogue calls it.
-        pulls: whether the image exists in its registry.
-        pull_seconds: how long a pull takes; 0 means the node has the image already.
-        start_seconds: from "container created" to "running".
-        ready_seconds: from running to ready; None means never.
-        runs_seconds: from running to its end; None means for ever.
-        exit_code: with which it ends.
-        exit_reason: "Error", "OOMKilled" or "Completed".
-        error_rate: share of requests answered with 500, 0 to 1 (health checks excepted).
-        latency_seconds: how long an answer takes.
-        startup: lines it prints at its start.
-        last_words: lines it prints at its end.
-        error_line: what it prints when it answers 500.
-        probe_failure: what its readiness probe says while it is not ready.
+        image: which images, as a pattern with `*`.
+        program: its name in the table of `programs`.
+        entrypoint: whether the image runs it without being told to.
+        schema: the newest database migration that the image has; None: all there are.
     """
 
-    name: str = "good"
-    pulls: bool = True
-    pull_seconds: float = 0.0
-    start_seconds: float = 0.1
-    ready_seconds: float | None = 0.3
-    runs_seconds: float | None = None
-    exit_code: int = 0
-    exit_reason: str = "Error"
-    error_rate: float = 0.0
-    latency_seconds: float = 0.0
-    startup: tuple[str, ...] = ()
-    last_words: tuple[str, ...] = ()
-    error_line: str = ""
-    probe_failure: str = "HTTP probe failed with statuscode: 503"
-
-
-_FIELDS = {item.name for item in fields(Behavior)} - {"name"}
+    image: str
+    program: str
+    entrypoint: bool = False
+    schema: int | None = None
 
 
 @dataclass(frozen=True)
@@ -69,28 +68,33 @@ class Releases:
         behaviors: by name.
         images: name of the behaviour, by full image.
         tags: `(fragment, behaviour)`, the first whose fragment the tag contains counts.
+        programs: what images carry; the first whose pattern fits counts.
     """
 
     behaviors: Mapping[str, Behavior] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[tuple[str, str], ...] = ()
+    programs: tuple[Carried, ...] = ()
 
-    def of(self, image: str) -> Behavior:
-        """How a container with that image behaves."""
+    def of(self, image: str, *, task: bool = False) -> Behavior:
+        """How a container with that image behaves; a task is one that is meant to end."""
         name = self.images.get(image)
         if name is None:
             tag = tag_of(image)
-            name = next((name for fragment, name in self.tags if fragment in tag), "good")
-        return self.behaviors.get(name, _GOOD)
+            name = next((name for fragment, name in self.tags if fragment in tag), "")
+        if not name:
+            name = "completes" if task else "good"
+        return self.behaviors.get(name, _COMPLETES if name == "completes" else _GOOD)
+
+    def carried_by(self, image: str) -> Carried | None:
+        """The real program in an image."""
+        return next((one for one in self.programs if fnmatchcase(image, one.image)), None)
 
     def with_behavior(self, image: str, name: str) -> Releases:
         """The same catalogue, where that image has the behaviour of that name."""
         if name not in self.behaviors:
             raise ReleasesError(f"unknown behaviour {name!r}; known: {', '.join(self.behaviors)}")
         return replace(self, images={**self.images, image: name})
-
-
-_GOOD = Behavior()
 
 
 def tag_of(image: str) -> str:
@@ -131,8 +135,8 @@ def load(path: Path) -> Releases:
 def parse(text: str, source: str) -> Releases:
     """A catalogue from YAML; `source` is named in errors."""
     data = yaml.safe_load(text)
-    if not isinstance(data, dict) or set(data) - {"behaviors", "images", "tags"}:
-        raise ReleasesError(f"{source}: expected the keys behaviors, images, tags")
+    if not isinstance(data, dict) or set(data) - _KEYS:
+        raise ReleasesError(f"{source}: expected the keys behaviors, images, tags, programs")
     behaviors = {
         name: _behavior(name, given or {}, source)
         for name, given in (data.get("behaviors") or {}).items()
@@ -142,16 +146,19 @@ def parse(text: str, source: str) -> Releases:
     for used in [*images.values(), *(name for _, name in tags)]:
         if used not in behaviors:
             raise ReleasesError(f"{source}: behaviour {used!r} is used but not described")
-    return Releases(behaviors, images, tags)
+    programs = tuple(_carried(rule, source) for rule in data.get("programs") or [])
+    return Releases(behaviors, images, tags, programs)
+
+
+def _carried(given: Mapping[str, Any], source: str) -> Carried:
+    _check_keys(given, {item.name for item in fields(Carried)}, f"{source}: programs")
+    if not given.get("image") or not given.get("program"):
+        raise ReleasesError(f"{source}: programs: every rule needs an image and a program")
+    return Carried(**given)
 
 
 def _behavior(name: str, given: Mapping[str, Any], source: str) -> Behavior:
-    unknown = sorted(set(given) - _FIELDS)
-    if unknown:
-        known = ", ".join(sorted(_FIELDS))
-        raise ReleasesError(
-            f"{source}: behaviors.{name}: unknown key {unknown[0]!r}; known: {known}"
-        )
+    _check_keys(given, _FIELDS, f"{source}: behaviors.{name}")
     values: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value for key, value in given.items()
     }
@@ -159,3 +166,10 @@ def _behavior(name: str, given: Mapping[str, Any], source: str) -> Behavior:
     if not 0 <= behavior.error_rate <= 1:
         raise ReleasesError(f"{source}: behaviors.{name}: error_rate must be between 0 and 1")
     return behavior
+
+
+def _check_keys(given: Mapping[str, Any], known: set[str], where: str) -> None:
+    unknown = sorted(set(given) - known)
+    if unknown:
+        words = ", ".join(sorted(known))
+        raise ReleasesError(f"{where}: unknown key {unknown[0]!r}; known: {words}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from veza_nb.sandbox.apimachinery.autoscalers import to_v2
 from veza_nb.sandbox.apiserver.printing.text import (
     NONE,
     UNKNOWN,
@@ -148,7 +149,9 @@ def cron_job(document: Json, now: datetime) -> list[Any]:
 
 
 def autoscaler(document: Json, now: datetime) -> list[Any]:
-    """Cells of a HorizontalPodAutoscaler."""
+    """Cells of a HorizontalPodAutoscaler, in either of its versions."""
+    if document.get("apiVersion") == "autoscaling/v1":
+        document = to_v2(document)
     spec, state = document["spec"], status_of(document)
     target = spec["scaleTargetRef"]
     return [

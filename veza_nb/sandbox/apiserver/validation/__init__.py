@@ -8,8 +8,16 @@ from typing import Any
 from veza_nb.sandbox.apimachinery import status
 from veza_nb.sandbox.apimachinery.kinds import Resource
 from veza_nb.sandbox.apimachinery.status import Cause
-from veza_nb.sandbox.apiserver.validation import others, pods, workloads
-from veza_nb.sandbox.apiserver.validation.causes import Raw, bad
+from veza_nb.sandbox.apiserver.validation import (
+    changes,
+    jobs,
+    limits,
+    others,
+    pods,
+    sets,
+    workloads,
+)
+from veza_nb.sandbox.apiserver.validation.causes import bad
 from veza_nb.sandbox.apiserver.validation.metadata import metadata, metadata_parts
 
 Json = dict[str, Any]
@@ -35,7 +43,8 @@ def check_update(resource: Resource, subresource: str, old: Json, new: Json) -> 
     if subresource != "status":
         if "spec" not in new or old.get("spec") != new["spec"]:
             causes += _kind(resource, new)
-        causes += immutable(resource, old, new)
+        if subresource != "binding":
+            causes += changes.immutable(resource.kind, old, new)
     _raise(resource, new["metadata"]["name"], causes)
 
 
@@ -66,43 +75,20 @@ def _kind(resource: Resource, document: Json) -> Iterator[Cause]:
 
 _BY_KIND = {
     "ClusterRoleBinding": others.role_binding,
-    "DaemonSet": workloads.workload,
+    "ControllerRevision": others.controller_revision,
+    "CronJob": jobs.cron_job,
+    "DaemonSet": sets.daemon_set,
     "Deployment": workloads.deployment,
     "Event": others.event,
-    "HorizontalPodAutoscaler": others.autoscaler,
-    "Job": workloads.job,
+    "HorizontalPodAutoscaler": limits.autoscaler,
+    "Job": jobs.job,
     "Lease": others.lease,
+    "PersistentVolumeClaim": limits.claim,
     "Pod": pods.pod,
-    "PodDisruptionBudget": others.budget,
-    "ReplicaSet": workloads.workload,
+    "PodDisruptionBudget": limits.budget,
+    "ReplicaSet": workloads.replica_set,
+    "ResourceQuota": limits.quota,
     "RoleBinding": others.role_binding,
     "Service": others.service,
-    "StatefulSet": workloads.workload,
+    "StatefulSet": sets.stateful_set,
 }
-
-
-def immutable(resource: Resource, old: Json, new: Json) -> Iterator[Cause]:
-    """Yield what a change touches that may not change."""
-    if resource.kind in ("Deployment", "ReplicaSet", "DaemonSet"):
-        yield from workloads.same_selector(old, new)
-    elif resource.kind == "Job":
-        yield from workloads.same_selector(old, new)
-        if old["spec"]["template"] != new["spec"]["template"]:
-            yield bad("spec.template", Raw("core.PodTemplateSpec{}"), "field is immutable")
-    elif resource.kind == "Pod":
-        yield from pods.pod_change(old["spec"], new["spec"])
-    elif resource.kind in ("RoleBinding", "ClusterRoleBinding"):
-        if old["roleRef"] != new["roleRef"]:
-            yield bad("roleRef", Raw("rbac.RoleRef{}"), "cannot change roleRef")
-    elif resource.kind == "Service":
-        before, after = old["spec"].get("clusterIP"), new["spec"].get("clusterIP")
-        if before != after and new["spec"]["type"] != "ExternalName" and before not in (None, ""):
-            yield bad("spec.clusterIPs[0]", [after], "may not change once set")
-    elif resource.kind in ("ConfigMap", "Secret") and old.get("immutable"):
-        for part in ("data", "binaryData"):
-            if old.get(part) != new.get(part):
-                yield Cause(
-                    "FieldValueForbidden",
-                    "Forbidden: field is immutable when `immutable` is set",
-                    part,
-                )

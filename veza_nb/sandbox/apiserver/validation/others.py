@@ -1,4 +1,4 @@
-"""Services, leases, budgets, events and bindings."""
+"""Services, leases, events and bindings."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from veza_nb.sandbox.apimachinery.status import Cause
-from veza_nb.sandbox.apiserver.validation.causes import Raw, bad, required, unsupported
-from veza_nb.sandbox.apiserver.validation.metadata import label_selector
+from veza_nb.sandbox.apiserver.validation.causes import bad, required, unsupported
 
 Json = dict[str, Any]
 
@@ -39,31 +38,6 @@ def lease(document: Json) -> Iterator[Cause]:
         yield bad("spec.leaseDurationSeconds", seconds, "must be greater than 0")
 
 
-def budget(document: Json) -> Iterator[Cause]:
-    """Yield what is wrong with a PodDisruptionBudget."""
-    spec = document["spec"]
-    yield from label_selector("spec.selector", spec.get("selector") or {})
-    if spec.get("minAvailable") is not None and spec.get("maxUnavailable") is not None:
-        yield bad(
-            "spec",
-            Raw("policy.PodDisruptionBudgetSpec{}"),
-            "minAvailable and maxUnavailable cannot be both set",
-        )
-
-
-def autoscaler(document: Json) -> Iterator[Cause]:
-    """Yield what is wrong with a HorizontalPodAutoscaler."""
-    spec = document["spec"]
-    if spec.get("maxReplicas", 0) < 1:
-        yield bad("spec.maxReplicas", spec.get("maxReplicas", 0), "must be greater than 0")
-    elif spec["maxReplicas"] < spec.get("minReplicas", 1):
-        yield bad(
-            "spec.maxReplicas",
-            spec["maxReplicas"],
-            "must be greater than or equal to `minReplicas`",
-        )
-
-
 def event(document: Json) -> Iterator[Cause]:
     """Yield what is wrong with a Event."""
     about = document.get("involvedObject") or document.get("regarding") or {}
@@ -87,3 +61,12 @@ def role_binding(document: Json) -> Iterator[Cause]:
     for number, subject in enumerate(document.get("subjects") or ()):
         if not subject.get("name"):
             yield required(f"subjects[{number}].name")
+
+
+def controller_revision(document: Json) -> Iterator[Cause]:
+    """Yield what is wrong with a ControllerRevision."""
+    if document.get("data") is None:
+        yield required("data", "data is mandatory")
+    number = document.get("revision", 0)
+    if number < 0:
+        yield bad("revision", number, "must be greater than or equal to 0")

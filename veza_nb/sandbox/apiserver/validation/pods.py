@@ -114,13 +114,7 @@ def pod(document: Json) -> Iterator[Cause]:
     yield from pod_spec(document["spec"], "spec")
 
 
-_POD_MUTABLE = (
-    "activeDeadlineSeconds",
-    "tolerations",
-    "terminationGracePeriodSeconds",
-    "nodeName",
-    "schedulingGates",
-)
+_POD_MUTABLE = ("activeDeadlineSeconds", "tolerations", "schedulingGates")
 
 
 _POD_RULE = (
@@ -133,14 +127,35 @@ _POD_RULE = (
 
 def pod_change(old: Json, new: Json) -> Iterator[Cause]:
     """Yield what a change of a Pod's spec touches that may not change."""
-    if old is new or _fixed(old) == _fixed(new):
+    if old is new:
         return
-    yield Cause("FieldValueForbidden", _POD_RULE, "spec")
+    yield from _deadline_change(old.get("activeDeadlineSeconds"), new.get("activeDeadlineSeconds"))
+    kept = [_untimed(each) for each in new.get("tolerations") or ()]
+    if any(_untimed(each) not in kept for each in old.get("tolerations") or ()):
+        why = "Forbidden: existing toleration can not be modified except its tolerationSeconds"
+        yield Cause("FieldValueForbidden", why, "spec.tolerations")
+    if _fixed(old, new) != _fixed(new, new):
+        yield Cause("FieldValueForbidden", _POD_RULE, "spec")
 
 
-def _fixed(spec: Json) -> Json:
-    """Return the part of a Pod's spec that may not change."""
+def _deadline_change(old: int | None, new: int | None) -> Iterator[Cause]:
+    if old is not None and new is None:
+        why = "must not update from a positive integer to nil value"
+        yield bad("spec.activeDeadlineSeconds", new, why)
+    elif old is not None and new is not None and new > old:
+        yield bad("spec.activeDeadlineSeconds", new, "must be less than or equal to previous value")
+
+
+def _untimed(toleration: Json) -> Json:
+    return {name: value for name, value in toleration.items() if name != "tolerationSeconds"}
+
+
+def _fixed(spec: Json, new: Json) -> Json:
+    """Return the part of a Pod's spec that may not change, if it is to become the new one."""
     kept = {name: value for name, value in spec.items() if name not in _POD_MUTABLE}
+    if kept.get("terminationGracePeriodSeconds", 0) < 0:
+        allowed = new.get("terminationGracePeriodSeconds") == 1
+        kept["terminationGracePeriodSeconds"] = 1 if allowed else -1
     for part in ("containers", "initContainers"):
         if kept.get(part):
             kept[part] = [{**each, "image": ""} for each in kept[part]]

@@ -22,26 +22,25 @@ from veza_nb.sandbox.apiserver.validation.pods import template
 Json = dict[str, Any]
 
 
-def workload(document: Json) -> Iterator[Cause]:
-    """Yield what is wrong with a ReplicaSet, StatefulSet or DaemonSet."""
+def replica_set(document: Json) -> Iterator[Cause]:
+    """Yield what is wrong with a ReplicaSet."""
     spec = document["spec"]
     yield from not_negative("spec.replicas", spec.get("replicas"))
     yield from not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-    yield from _selector(document)
+    yield from pod_selector(document, "deployment")
     yield from template(spec["template"], "spec.template", ("Always",))
 
 
-def _selector(document: Json) -> Iterator[Cause]:
+def pod_selector(document: Json, kind: str) -> Iterator[Cause]:
+    """Yield what is wrong with a selector of Pods; `kind` is named where it is empty."""
     spec = document["spec"]
     chosen = spec.get("selector")
+    if chosen is None:
+        yield required("spec.selector")
+        return
     if not chosen:
-        yield (
-            required("spec.selector")
-            if chosen is None
-            else bad(
-                "spec.selector", LABEL_SELECTOR_EMPTY, "empty selector is invalid for deployment"
-            )
-        )
+        why = f"empty selector is invalid for {kind}"
+        yield bad("spec.selector", LABEL_SELECTOR_EMPTY, why)
         return
     problems = list(label_selector("spec.selector", chosen))
     yield from problems
@@ -85,7 +84,7 @@ def deployment(document: Json) -> Iterator[Cause]:
     spec = document["spec"]
     yield from not_negative("spec.replicas", spec.get("replicas"))
     yield from not_negative("spec.minReadySeconds", spec.get("minReadySeconds"))
-    yield from _selector(document)
+    yield from pod_selector(document, "deployment")
     yield from template(spec["template"], "spec.template", ("Always",))
     yield from _strategy(spec["strategy"])
     yield from not_negative("spec.revisionHistoryLimit", spec.get("revisionHistoryLimit"))
@@ -108,18 +107,21 @@ def _strategy(strategy: Json) -> Iterator[Cause]:
     where = "spec.strategy.rollingUpdate"
     rolling = rolling or {}
     for name in ("maxUnavailable", "maxSurge"):
-        yield from _amount(f"{where}.{name}", rolling.get(name))
-    if _is_zero(rolling.get("maxUnavailable")) and _is_zero(rolling.get("maxSurge")):
+        yield from amount(f"{where}.{name}", rolling.get(name))
+    if is_zero(rolling.get("maxUnavailable")) and is_zero(rolling.get("maxSurge")):
         yield bad(
             f"{where}.maxUnavailable",
             rolling.get("maxUnavailable", 0),
             "may not be 0 when `maxSurge` is 0",
         )
-    percent = _percent(rolling.get("maxUnavailable"))
+    yield from not_over_all(f"{where}.maxUnavailable", rolling.get("maxUnavailable"))
+
+
+def not_over_all(field: str, value: object) -> Iterator[Cause]:
+    """Yield what is wrong with a percentage of more than all Pods."""
+    percent = _percent(value)
     if percent is not None and percent > 100:
-        yield bad(
-            f"{where}.maxUnavailable", rolling["maxUnavailable"], "must not be greater than 100%"
-        )
+        yield bad(field, value, "must not be greater than 100%")
 
 
 def _percent(value: object) -> int | None:
@@ -127,11 +129,13 @@ def _percent(value: object) -> int | None:
     return int(found[1]) if found else None
 
 
-def _is_zero(value: object) -> bool:
+def is_zero(value: object) -> bool:
+    """Return whether a number or percentage of Pods is none at all."""
     return value in (None, 0) or _percent(value) == 0
 
 
-def _amount(field: str, value: object) -> Iterator[Cause]:
+def amount(field: str, value: object) -> Iterator[Cause]:
+    """Yield what is wrong with a number or percentage of Pods."""
     if isinstance(value, str) and _percent(value) is None:
         yield bad(
             field,
@@ -141,15 +145,6 @@ def _amount(field: str, value: object) -> Iterator[Cause]:
         )
     elif isinstance(value, int):
         yield from not_negative(field, value)
-
-
-def job(document: Json) -> Iterator[Cause]:
-    """Yield what is wrong with a Job."""
-    spec = document["spec"]
-    for name in ("parallelism", "completions", "backoffLimit", "activeDeadlineSeconds"):
-        yield from not_negative(f"spec.{name}", spec.get(name))
-    yield from template(spec["template"], "spec.template", ("OnFailure", "Never"))
-    yield from label_selector("spec.selector", spec.get("selector") or {})
 
 
 def same_selector(old: Json, new: Json) -> Iterator[Cause]:

@@ -1,0 +1,2 @@
+DROP TABLE playlist_tracks;
+DROP TABLE playlists;

@@ -1,0 +1,2 @@
+DROP INDEX tracks_by_isrc;
+ALTER TABLE tracks DROP COLUMN isrc;

@@ -1,0 +1,1 @@
+"""What flows when a request is upgraded: terminals, programs and ports, over WebSocket."""
