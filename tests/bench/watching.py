@@ -23,7 +23,7 @@ from aiohttp import web
 
 from tests.bench.bars import Bar
 from tests.bench.training import Training
-from veza_nb.sandbox.credentials import Credentials
+from veza_nb.sandbox.serving.credentials import Credentials
 
 WATCHES, EVENTS = 100, 10_000
 _WRITERS = 4

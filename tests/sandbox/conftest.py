@@ -23,8 +23,8 @@ from veza_nb.sandbox.apiserver.calls import Time
 from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.apiserver.logs import LogStore
 from veza_nb.sandbox.clock import Clock
-from veza_nb.sandbox.credentials import Credentials, write_kubeconfig
-from veza_nb.sandbox.server import Server
+from veza_nb.sandbox.serving.credentials import Credentials, write_kubeconfig
+from veza_nb.sandbox.serving.server import Server
 
 Json = dict[str, Any]
 RECORDINGS = Path(__file__).parent.parent / "data" / "recordings"

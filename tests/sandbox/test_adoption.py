@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.sandbox.planes import SPACE, play
-from veza_nb.sandbox import scenarios, snapshots
+from veza_nb.sandbox import scenarios
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.plane import ControlPlane
-from veza_nb.sandbox.snapshots import Snapshot
+from veza_nb.sandbox.saving import snapshots
+from veza_nb.sandbox.saving.snapshots import Snapshot
 
 Json = dict[str, Any]
 REPOSITORY = "registry.example/web"

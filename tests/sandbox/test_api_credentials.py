@@ -15,9 +15,9 @@ import trustme
 import yaml
 
 from tests.sandbox.conftest import ApiServer
-from veza_nb.sandbox.certificates import KeyPair
-from veza_nb.sandbox.credentials import Credentials, write_kubeconfig
 from veza_nb.sandbox.lifecycle import TrainingCluster
+from veza_nb.sandbox.serving.certificates import KeyPair
+from veza_nb.sandbox.serving.credentials import Credentials, write_kubeconfig
 
 
 def test_a_kubeconfig_is_private_and_complete(tmp_path: Path) -> None:

@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 import yaml
 
-from veza_nb.sandbox import control, detached
-from veza_nb.sandbox.control import Control, ControlError, RefusedError
+from veza_nb.sandbox import detached
 from veza_nb.sandbox.detached import Running
-from veza_nb.sandbox.faultoperations import Faults
 from veza_nb.sandbox.lifecycle import TrainingCluster, down, up
+from veza_nb.sandbox.steering import control
+from veza_nb.sandbox.steering.control import Control, ControlError, RefusedError
+from veza_nb.sandbox.steering.faultoperations import Faults
 
 
 @pytest.fixture(scope="module")

@@ -23,11 +23,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.sandbox.conftest import recording, recording_lines
-from veza_nb.sandbox import faultrules
 from veza_nb.sandbox.apiserver.client import Client
-from veza_nb.sandbox.control import ControlError
-from veza_nb.sandbox.faults import ENDINGS, MOST, Facts, FaultBook, Kind, Rule
+from veza_nb.sandbox.faults import parsing
+from veza_nb.sandbox.faults.rules import ENDINGS, MOST, Facts, FaultBook, Kind, Rule
 from veza_nb.sandbox.lifecycle import TrainingCluster
+from veza_nb.sandbox.steering.control import ControlError
 
 Json = dict[str, Any]
 SPACE, WEB = "veza-production", "veza-frontend"
@@ -42,7 +42,7 @@ GET = Facts("get", "apps", "deployments", "", SPACE, WEB, user="ada", agent="kub
 def decided(*rules: Json, facts: Facts = GET, now: float = 0.0) -> tuple[str, ...]:
     """The kinds that strike a request."""
     book = FaultBook()
-    kinds = {book.add(faultrules.parse(rule), 0.0).id: rule["kind"] for rule in rules}
+    kinds = {book.add(parsing.parse(rule), 0.0).id: rule["kind"] for rule in rules}
     return tuple(kinds[name] for name in book.decide(facts, now).ids)
 
 
@@ -114,7 +114,7 @@ def test_a_count_ends_a_fault_and_its_hits_stay_to_be_read() -> None:
     struck = [bool(book.decide(GET, 0.0).ids) for _ in range(4)]
 
     assert struck == [True, True, False, False]
-    assert [faultrules.describe(each, 0.0)["over"] for each in book] == [True]
+    assert [parsing.describe(each, 0.0)["over"] for each in book] == [True]
 
 
 def test_a_fault_is_over_when_its_time_is() -> None:
@@ -149,7 +149,7 @@ _TEXTS = st.text("abc-*", min_size=1, max_size=8)
 _SELECTORS = st.fixed_dictionaries(
     {},
     optional={
-        "verbs": st.lists(st.sampled_from(sorted(faultrules.VERBS)), min_size=1),
+        "verbs": st.lists(st.sampled_from(sorted(parsing.VERBS)), min_size=1),
         "resources": st.lists(
             st.sampled_from(["deploy", "pods/log", "/api*", "*.apps"]), min_size=1
         ),
@@ -187,7 +187,7 @@ def test_however_many_rules_a_request_meets_one_ending_and_no_rule_goes_too_far(
 ) -> None:
     book = FaultBook()
     for rule in given:
-        book.add(faultrules.parse(rule), 0.0)
+        book.add(parsing.parse(rule), 0.0)
 
     for now, facts in enumerate(asked):
         met = book.decide(facts, float(now))
@@ -203,13 +203,13 @@ def test_however_many_rules_a_request_meets_one_ending_and_no_rule_goes_too_far(
 @given(_RULES)
 def test_what_is_told_of_a_rule_makes_the_same_rule_again(rule: Json) -> None:
     book = FaultBook()
-    fault = book.add(faultrules.parse(rule), 0.0)
+    fault = book.add(parsing.parse(rule), 0.0)
 
-    told = faultrules.describe(fault, 0.0)
+    told = parsing.describe(fault, 0.0)
     for name in ("id", "hits", "left"):
         told.pop(name, None)
 
-    assert faultrules.parse(told) == fault.rule
+    assert parsing.parse(told) == fault.rule
 
 
 @pytest.mark.parametrize(
@@ -254,7 +254,7 @@ def test_what_is_told_of_a_rule_makes_the_same_rule_again(rule: Json) -> None:
 )
 def test_nonsense_is_refused_with_what_would_make_sense(rule: Json, why: str) -> None:
     with pytest.raises(ValueError, match=r".") as refused:
-        faultrules.parse(rule)
+        parsing.parse(rule)
 
     assert why in str(refused.value)
 

@@ -20,7 +20,7 @@ from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.controllers.conditions import is_true
 from veza_nb.sandbox.controllers.replicaset import BURST
 from veza_nb.sandbox.controllers.tally import Tally, is_active
-from veza_nb.sandbox.fanout import Turns
+from veza_nb.sandbox.serving.fanout import Turns
 
 Json = dict[str, Any]
 NOTES = f"/api/v1/namespaces/{NAMESPACE}/configmaps"

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from veza_nb.sandbox.lifecycle import TrainingCluster
-from veza_nb.sandbox.snapshots import Snapshot, SnapshotError
+from veza_nb.sandbox.saving.snapshots import Snapshot, SnapshotError
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +167,7 @@ def test_a_full_disk_leaves_the_old_file(file: Path) -> None:
     before = file.read_bytes()
     script = (
         "import resource, sys; from pathlib import Path\n"
-        "from veza_nb.sandbox.snapshots import Snapshot, SnapshotError\n"
+        "from veza_nb.sandbox.saving.snapshots import Snapshot, SnapshotError\n"
         "saved = Snapshot.load(Path(sys.argv[1]))\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) // 2}, resource.RLIM_INFINITY))\n"
         "try: saved.save(Path(sys.argv[1]))\n"
@@ -186,7 +186,7 @@ def test_a_kill_in_the_middle_of_saving_leaves_the_old_file(file: Path, saved: S
     before = file.read_bytes()
     script = (
         "import sys; from pathlib import Path\n"
-        "from veza_nb.sandbox.snapshots import Snapshot\n"
+        "from veza_nb.sandbox.saving.snapshots import Snapshot\n"
         "saved = Snapshot.load(Path(sys.argv[1])); print(flush=True)\n"
         "while True: saved.save(Path(sys.argv[2]))\n"
     )

@@ -16,12 +16,14 @@ import httpx
 import pytest
 import yaml
 
-from veza_nb.sandbox import control, detached, snapshots
+from veza_nb.sandbox import detached
 from veza_nb.sandbox.apiserver.client import Client, PatchType
 from veza_nb.sandbox.clock import Clock, parse_timestamp
 from veza_nb.sandbox.lifecycle import ClusterError, TrainingCluster
 from veza_nb.sandbox.plane import ControlPlane
-from veza_nb.sandbox.snapshots import VERSION_GAP, Snapshot
+from veza_nb.sandbox.saving import snapshots
+from veza_nb.sandbox.saving.snapshots import VERSION_GAP, Snapshot
+from veza_nb.sandbox.steering import control
 
 Json = dict[str, Any]
 SPACE, BACKEND = "veza-production", "veza-backend-api"

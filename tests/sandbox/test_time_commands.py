@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from veza_nb.sandbox import control, detached
+from veza_nb.sandbox import detached
 from veza_nb.sandbox.detached import Running
+from veza_nb.sandbox.steering import control
 
 Run = Callable[..., str]
 

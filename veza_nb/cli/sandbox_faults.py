@@ -10,7 +10,7 @@ from click.shell_completion import CompletionItem
 
 from veza_nb.cli.sandbox_line import ask
 from veza_nb.errors import UsageError
-from veza_nb.sandbox.faults import Kind
+from veza_nb.sandbox.faults.rules import Kind
 
 INJECT_SECONDS = 90.0
 _MEANINGS = {

@@ -3,7 +3,8 @@
 from typing import Any
 
 from veza_nb.errors import UsageError
-from veza_nb.sandbox import control, detached
+from veza_nb.sandbox import detached
+from veza_nb.sandbox.steering import control
 
 
 def ask(operation: str, arguments: dict[str, object], patience: float = control.ASK_SECONDS) -> Any:

@@ -15,14 +15,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from veza_nb.sandbox import credentials, detached
+from veza_nb.sandbox import detached
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.detached import ClusterError, Running
 from veza_nb.sandbox.lifecycle import Cluster, Options, serve
 from veza_nb.sandbox.plane import VERSION
+from veza_nb.sandbox.saving.snapshots import Snapshot
 from veza_nb.sandbox.scenarios import ScenarioError, names
 from veza_nb.sandbox.seeding import FaultNotSeenError
-from veza_nb.sandbox.snapshots import Snapshot
+from veza_nb.sandbox.serving import credentials
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,22 +17,25 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from veza_nb.sandbox import credentials, operations, overlay, scenarios, seeding, snapshots
+from veza_nb.sandbox import overlay, scenarios, seeding
 from veza_nb.sandbox.apiserver.audit import AuditEntry
 from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.clock import Clock, check_speed
-from veza_nb.sandbox.control import Control, ControlError
-from veza_nb.sandbox.controlport import ControlPort
-from veza_nb.sandbox.credentials import Credentials
 from veza_nb.sandbox.detached import AUDIT, HEALTHY, ClusterError, Running, down, status, up
-from veza_nb.sandbox.faultoperations import Faults, offer_faults
 from veza_nb.sandbox.metrics.port import MetricsPort
 from veza_nb.sandbox.nodes.frontdoor import FrontDoor
 from veza_nb.sandbox.plane import VERSION, ControlPlane
+from veza_nb.sandbox.saving import snapshots
+from veza_nb.sandbox.saving.snapshots import Snapshot
 from veza_nb.sandbox.scenarios import Scenario
-from veza_nb.sandbox.server import Server
-from veza_nb.sandbox.snapshots import Snapshot
-from veza_nb.sandbox.users import Users, offer_users
+from veza_nb.sandbox.serving import credentials
+from veza_nb.sandbox.serving.credentials import Credentials
+from veza_nb.sandbox.serving.server import Server
+from veza_nb.sandbox.steering import operations
+from veza_nb.sandbox.steering.control import Control, ControlError
+from veza_nb.sandbox.steering.controlport import ControlPort
+from veza_nb.sandbox.steering.faultoperations import Faults, offer_faults
+from veza_nb.sandbox.steering.users import Users, offer_users
 
 if TYPE_CHECKING:
     from veza_nb.sandbox.monitoring import Monitoring

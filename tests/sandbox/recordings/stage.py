@@ -21,11 +21,12 @@ import yaml
 from tests.sandbox.recordings.clockwork import SteppedClock
 from tests.sandbox.recordings.index import HOME
 from tests.sandbox.transcripts import Said
-from veza_nb.sandbox import faultrules, seeding
-from veza_nb.sandbox.credentials import Credentials
+from veza_nb.sandbox import seeding
+from veza_nb.sandbox.faults import parsing
 from veza_nb.sandbox.nodes import releases
 from veza_nb.sandbox.plane import ControlPlane
-from veza_nb.sandbox.server import Server
+from veza_nb.sandbox.serving.credentials import Credentials
+from veza_nb.sandbox.serving.server import Server
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -131,7 +132,7 @@ class Stage:
     def fault(self, kind: str) -> None:
         """Let the requests of clients meet a fault; "none" ends all of them."""
         edge = self._server.edge
-        self._await(edge.clear() if kind == "none" else edge.add(faultrules.parse({"kind": kind})))
+        self._await(edge.clear() if kind == "none" else edge.add(parsing.parse({"kind": kind})))
 
     def forget(self) -> None:
         """Let the cluster know nothing of its history but the present."""

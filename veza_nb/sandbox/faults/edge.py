@@ -16,15 +16,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from typing import Any, Protocol
 
-from veza_nb.sandbox import faultrules
 from veza_nb.sandbox.apiserver import routes
 from veza_nb.sandbox.apiserver.api import Api
 from veza_nb.sandbox.apiserver.messages import Request, Response
 from veza_nb.sandbox.apiserver.watching import Subscription
 from veza_nb.sandbox.clock import Clock
-from veza_nb.sandbox.cutwatch import CutWatch, too_old
-from veza_nb.sandbox.faultanswers import REQUEST_SECONDS, error_answer, storage_timeout
-from veza_nb.sandbox.faults import (
+from veza_nb.sandbox.faults import parsing
+from veza_nb.sandbox.faults.answers import REQUEST_SECONDS, error_answer, storage_timeout
+from veza_nb.sandbox.faults.cutwatch import CutWatch, too_old
+from veza_nb.sandbox.faults.lag import Lag
+from veza_nb.sandbox.faults.rules import (
     WATCH_KINDS,
     Decision,
     Facts,
@@ -34,7 +35,6 @@ from veza_nb.sandbox.faults import (
     Kind,
     Rule,
 )
-from veza_nb.sandbox.lag import Lag
 
 _UNITS = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 _DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|[hms])")
@@ -111,13 +111,13 @@ class Edge:
                 # Nobody may be locked out for good.
                 await self.remove(fault.id)
                 raise
-        return faultrules.describe(fault, time.monotonic())
+        return parsing.describe(fault, time.monotonic())
 
     async def listing(self) -> list[Json]:
         """Tell every fault in force, in the order in which they came; others have left no trace."""
         self._tidy()
         await asyncio.gather(*self._tasks)
-        return [faultrules.describe(each, time.monotonic()) for each in self._book]
+        return [parsing.describe(each, time.monotonic()) for each in self._book]
 
     async def remove(self, name: str) -> Json:
         """End one; tell how it was.
@@ -126,7 +126,7 @@ class Edge:
             ValueError: There is none of that id.
         """
         fault = self._book.remove(name)
-        told = faultrules.describe(fault, time.monotonic())
+        told = parsing.describe(fault, time.monotonic())
         await self._ended(fault)
         return told
 

@@ -27,14 +27,14 @@ from typing import Any
 
 import msgspec
 
-from veza_nb.sandbox import snapshotfiles
 from veza_nb.sandbox.apiserver.logs import Line, RunRecord
 from veza_nb.sandbox.clock import parse_timestamp
 from veza_nb.sandbox.controllers.namespaces import ROOT_CA
 from veza_nb.sandbox.nodes.releases import Releases
 from veza_nb.sandbox.plane import ControlPlane
+from veza_nb.sandbox.saving import files
+from veza_nb.sandbox.saving.files import SnapshotError
 from veza_nb.sandbox.scenarios import Scenario
-from veza_nb.sandbox.snapshotfiles import SnapshotError
 
 __all__ = ["Snapshot", "SnapshotError", "restore", "take"]
 
@@ -87,7 +87,7 @@ class Snapshot:
         fields = {name: getattr(self, name) for name in self.__slots__}
         fields["objects"] = {key: _encoded(entries) for key, entries in self.objects.items()}
         fields["logs"] = _encoded(self.logs)
-        return snapshotfiles.write(path, msgspec.json.encode(fields))
+        return files.write(path, msgspec.json.encode(fields))
 
     @classmethod
     def load(cls, path: Path) -> Snapshot:
@@ -98,7 +98,7 @@ class Snapshot:
         """
         try:
             with _uncollected():
-                found = msgspec.json.decode(snapshotfiles.read(path), type=cls)
+                found = msgspec.json.decode(files.read(path), type=cls)
             _check(found)
         except (msgspec.MsgspecError, ValueError, KeyError, TypeError) as error:
             if isinstance(error, SnapshotError):

@@ -14,7 +14,6 @@ import msgspec
 import yaml
 from aiohttp import web
 
-from veza_nb.sandbox import listening
 from veza_nb.sandbox.apimachinery import status
 from veza_nb.sandbox.apiserver import negotiation
 from veza_nb.sandbox.apiserver.api import Api
@@ -22,12 +21,13 @@ from veza_nb.sandbox.apiserver.calls import MAX_BODY
 from veza_nb.sandbox.apiserver.messages import Request, Response, Session
 from veza_nb.sandbox.apiserver.watching import Subscription, WatchEvent
 from veza_nb.sandbox.clock import Clock
-from veza_nb.sandbox.connections import Gate, HttpDate, reset
-from veza_nb.sandbox.credentials import Credentials
-from veza_nb.sandbox.edge import Edge
-from veza_nb.sandbox.fanout import Encoder, Turns
-from veza_nb.sandbox.faultanswers import storage_timeout
-from veza_nb.sandbox.listening import BODY_SECONDS, HEAD_SECONDS, Listener
+from veza_nb.sandbox.faults.answers import storage_timeout
+from veza_nb.sandbox.faults.edge import Edge
+from veza_nb.sandbox.serving import listening
+from veza_nb.sandbox.serving.connections import Gate, HttpDate, reset
+from veza_nb.sandbox.serving.credentials import Credentials
+from veza_nb.sandbox.serving.fanout import Encoder, Turns
+from veza_nb.sandbox.serving.listening import BODY_SECONDS, HEAD_SECONDS, Listener
 from veza_nb.sandbox.streaming.serving import Streaming
 
 _BATCH = 200

@@ -6,7 +6,7 @@ import json
 
 from veza_nb.sandbox.apimachinery import status
 from veza_nb.sandbox.apiserver.messages import Response
-from veza_nb.sandbox.faults import Json, Rule
+from veza_nb.sandbox.faults.rules import Json, Rule
 
 REQUEST_SECONDS = 60.0
 """After these a server gives up a request that is no watch."""

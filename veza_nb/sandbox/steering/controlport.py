@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import web
 
-from veza_nb.sandbox.control import Control, ControlError, Json
+from veza_nb.sandbox.steering.control import Control, ControlError, Json
 
 _log = logging.getLogger(__name__)
 _MAX_BODY = 4 * 1024 * 1024

@@ -2,7 +2,7 @@
 
 No sockets, no clock, no global chance here: the time is an argument and every rule has dice of its
 own, thrown from a seed, so that the same requests meet the same faults again. `edge` acts on what
-is decided here; `faultrules` reads rules from what people write.
+is decided here; `parsing` reads rules from what people write.
 """
 
 from __future__ import annotations

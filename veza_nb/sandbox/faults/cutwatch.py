@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 
 from veza_nb.sandbox.apiserver.watching import Subscription, WatchEvent
-from veza_nb.sandbox.faults import Kind, Rule
+from veza_nb.sandbox.faults.rules import Kind, Rule
 
 
 @dataclasses.dataclass(slots=True)

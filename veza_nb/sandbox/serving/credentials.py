@@ -14,7 +14,7 @@ import trustme
 import yaml
 
 from veza_nb.sandbox.apiserver.access import AUTHENTICATED, MASTERS, Access, User
-from veza_nb.sandbox.certificates import ClientAuthority, KeyPair
+from veza_nb.sandbox.serving.certificates import ClientAuthority, KeyPair
 
 CLUSTER = "veza-training"
 NAMESPACE = "veza-production"

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from veza_nb.sandbox import faultrules
-from veza_nb.sandbox.control import Control, ControlError
-from veza_nb.sandbox.edge import Edge
+from veza_nb.sandbox.faults import parsing
+from veza_nb.sandbox.faults.edge import Edge
+from veza_nb.sandbox.steering.control import Control, ControlError
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ def offer_faults(control: Control, edge: Edge) -> None:
     """Offer `faults.add`, `faults.list`, `faults.remove` with an `id`, and `faults.clear`."""
 
     async def add(arguments: Json) -> Json:
-        return await edge.add(faultrules.parse(arguments))
+        return await edge.add(parsing.parse(arguments))
 
     async def remove(arguments: Json) -> Json:
         name = arguments.get("id")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from veza_nb.sandbox.apimachinery import kinds
-from veza_nb.sandbox.faults import STATES, Fault, Kind, Rule, Selector
+from veza_nb.sandbox.faults.rules import STATES, Fault, Kind, Rule, Selector
 
 Json = dict[str, Any]
 CODES = (429, 500, 502, 503, 504)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from veza_nb.sandbox.clock import Clock, micro_timestamp
-from veza_nb.sandbox.control import Control, ControlError
-from veza_nb.sandbox.snapshots import Snapshot
+from veza_nb.sandbox.saving.snapshots import Snapshot
+from veza_nb.sandbox.steering.control import Control, ControlError
 
 Json = dict[str, Any]
 

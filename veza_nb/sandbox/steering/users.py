@@ -9,8 +9,8 @@ from typing import Any
 
 from veza_nb.sandbox.apiserver.access import AUTHENTICATED, Access, User
 from veza_nb.sandbox.clock import Clock
-from veza_nb.sandbox.control import Control
-from veza_nb.sandbox.credentials import USERS, Credentials, context, new_token
+from veza_nb.sandbox.serving.credentials import USERS, Credentials, context, new_token
+from veza_nb.sandbox.steering.control import Control
 
 Json = dict[str, Any]
 _NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?")

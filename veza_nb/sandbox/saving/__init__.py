@@ -1,0 +1,1 @@
+"""Snapshots: the state of a whole cluster in one file, and back."""

@@ -1,0 +1,1 @@
+"""Steering a cluster that runs: commands from outside reach it here, never through its API."""
