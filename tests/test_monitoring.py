@@ -185,6 +185,16 @@ def test_a_number_that_was_bad_before_is_no_second_cause_beside_a_crash_loop() -
     assert Decision.ROLL_BACK is decided.decision
 
 
+@pytest.mark.parametrize(("minutes", "blame"), [(5, True), (60, None)])
+def test_without_a_number_from_before_the_alerts_tell_when_it_began(
+    minutes: int, blame: Any
+) -> None:
+    alert = Alert("Errors", {"alertname": "Errors"}, "", NOW - timedelta(minutes=minutes))
+    seen = Monitored((measured(0.4, None),), (alert,), alerts_asked=True)
+
+    assert findings(seen)["MetricBad"].from_release is blame
+
+
 def test_a_number_without_data_is_worth_knowing_and_decides_nothing() -> None:
     found = findings(Monitored((measured(None, 0.01),)))
 

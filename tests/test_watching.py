@@ -13,10 +13,11 @@ import pytest
 
 from tests.test_transport import Answer, kubeconfig, server, status
 from veza_nb.clock import Deadline, SystemClock
-from veza_nb.cluster import Cluster, Permission, selector_of, watch_workload
+from veza_nb.cluster import Cluster, selector_of, watch_workload
 from veza_nb.cluster.kubeconfig import load_access
 from veza_nb.errors import NotFoundError, ServerError, UnreachableError
 from veza_nb.objects import Workload
+from veza_nb.permissions import Permission
 from veza_nb.sandbox.lifecycle import TrainingCluster
 
 SERVICE = "veza-stream-server"

@@ -13,7 +13,7 @@ from veza_nb.words import count, listing, utc
 def monitor_findings(scene: Scene, seen: Monitored) -> Iterator[Finding]:
     """What monitoring says is wrong, and what it does not say."""
     for one in seen.measures:
-        yield from _measure(scene, one)
+        yield from _measure(scene, one, seen)
     if seen.alerts:
         yield _alerts(scene, seen)
     elif seen.problem:
@@ -26,7 +26,7 @@ def monitor_findings(scene: Scene, seen: Monitored) -> Iterator[Finding]:
         )
 
 
-def _measure(scene: Scene, one: Measured) -> Iterator[Finding]:
+def _measure(scene: Scene, one: Measured, seen: Monitored) -> Iterator[Finding]:
     verdict = judge(one)
     if verdict is Verdict.PASS:
         return
@@ -41,39 +41,45 @@ def _measure(scene: Scene, one: Measured) -> Iterator[Finding]:
         Severity.CRITICAL if beyond else Severity.WARNING,
         f"{one.name}: {told(one)}.",
         (evidence,),
-        _blame(scene, one),
+        _blame(scene, one, seen),
     )
 
 
-def _blame(scene: Scene, one: Measured) -> bool | None:
+def _blame(scene: Scene, one: Measured, seen: Monitored) -> bool | None:
     """Did it begin with the rollout?
 
     Bad before it clears the release. Good before it does not yet convict one that has served
-    for long, nor one whose pods do not serve at all.
+    for long, nor one whose pods do not serve at all. Where nobody knows what it was before, the
+    alerts may tell when it began.
     """
     before = was_bad_before(one)
-    if before is None:
-        return None
     if before:
         return False
     long = scene.live_for is None or scene.live_for > LONG_IN_SERVICE
-    return None if long or not scene.rollout.ready else True
+    if long or not scene.rollout.ready:
+        return None
+    return True if before is False or _all_since_rollout(scene, seen) else None
 
 
 def _alerts(scene: Scene, seen: Monitored) -> Finding:
     names = listing(dict.fromkeys(alert.name for alert in seen.alerts))
-    begun = [_since_rollout(scene, alert) for alert in seen.alerts]
+    since = _all_since_rollout(scene, seen)
     return Finding(
         reason="AlertFiring",
         severity=Severity.WARNING,
         summary=f"{count(len(seen.alerts), 'alert')} firing: {names}"
-        + (", all since the rollout." if begun and all(begun) else "."),
+        + (", all since the rollout." if since else "."),
         evidence=tuple(
             Evidence("Alert", alert.name, alert.summary or alert.name, alert.since, "")
             for alert in seen.alerts[:5]
         ),
-        from_release=True if begun and all(begun) else None,
+        from_release=True if since else None,
     )
+
+
+def _all_since_rollout(scene: Scene, seen: Monitored) -> bool:
+    begun = [_since_rollout(scene, alert) for alert in seen.alerts]
+    return bool(begun) and all(begun)
 
 
 def _since_rollout(scene: Scene, alert: Alert) -> bool:

@@ -234,7 +234,7 @@ def _deploy(made: Application) -> None:
             "selector": {"matchLabels": labels},
             "template": {
                 "metadata": {"labels": labels},
-                "spec": {"containers": [{"name": "app", "image": made.images.other}]},
+                "spec": {"containers": [_container(made)]},
             },
         },
     }
@@ -242,6 +242,14 @@ def _deploy(made: Application) -> None:
     made.wait_for(RolloutPhase.COMPLETE)
     made.release(made.images.good)
     made.wait_for(RolloutPhase.COMPLETE)
+
+
+def _container(made: Application) -> dict[str, Any]:
+    """Without a probe a program counts as ready before it crashes, and the old pods go."""
+    first: dict[str, Any] = {"name": "app", "image": made.images.other}
+    if made.training is None:
+        return first  # what its images answer there is not known
+    return {**first, "readinessProbe": {"httpGet": {"path": "/health", "port": 8080}}}
 
 
 def _catalog(folder: Path, namespace: str) -> Path:

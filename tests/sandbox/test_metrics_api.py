@@ -13,10 +13,10 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from tests.sandbox.conftest import RECORDINGS, ApiInProcess, ApiServer
+from tests.sandbox.conftest import ApiInProcess, ApiServer
 from tests.sandbox.planes import SPACE, Stage, play
 from tests.sandbox.test_metrics import parsed, service, total
-from tests.sandbox.transcripts import RECORDED_SPACE, Kubectl
+from tests.sandbox.transcripts import RECORDED_SPACE, Kubectl, read
 from veza_nb.sandbox.apiserver.access import system_user
 from veza_nb.sandbox.apiserver.messages import Request, Response
 from veza_nb.sandbox.lifecycle import TrainingCluster
@@ -173,9 +173,11 @@ def test_without_a_metrics_server_the_group_is_unknown(cluster: ApiInProcess) ->
 @pytest.mark.kubectl
 @pytest.mark.parametrize("name", ["23-top-pods", "23-top-nodes"])
 def test_top_without_a_metrics_server_is_as_recorded(veza: ApiServer, name: str) -> None:
-    then, now = Kubectl(veza.kubeconfig, RECORDED_SPACE).again(name, RECORDINGS)
+    command, then = read(name)
 
-    assert now == then
+    now = Kubectl(veza.kubeconfig, RECORDED_SPACE)(command)
+
+    assert (now.code, now.out, now.err) == (then.code, then.out, then.err)
 
 
 @pytest.fixture(scope="module")
