@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+import msgspec
+
 from veza_nb.catalog import Hint, Monitoring, Service, Verify
 from veza_nb.checks import Baseline
 from veza_nb.clock import Deadline
@@ -70,26 +72,14 @@ def detect(
         monitoring: where the service's numbers and alerts are.
         hints: what findings mean, besides what the kit knows.
     """
-    workload, probes = concurrently(
-        lambda: cluster.workload(service.workload, service.selector),
+    (seen, logs, told), probes = concurrently(
+        lambda: _objects(cluster, service, monitoring),
         lambda: probe(
             targets_of(service),
             samples=settings.samples,
             timeout=settings.probe_seconds,
             clock=cluster.clock,
         ),
-    )
-    now = cluster.clock.now()
-    events, logs, told = concurrently(
-        lambda: _events(cluster, workload, read_rollout(workload)),
-        lambda: read_logs(cluster, workload),
-        lambda: monitored(monitoring, service, now=now, live_since=live_since(workload)),
-    )
-    seen = Workload(
-        deployment=workload.deployment,
-        replicasets=workload.replicasets,
-        pods=workload.pods,
-        events=events,
     )
     found = _judge(seen, probes, logs, told, now=cluster.clock.now())
     meant = with_hints(found.diagnosis.findings, hints)
@@ -124,6 +114,20 @@ def detect_settled(
         if deadline.passed or not (young and undecided):
             return seen
         cluster.clock.sleep(min(settings.interval_seconds, deadline.left))
+
+
+def _objects(
+    cluster: Cluster, service: Service, monitoring: Monitoring
+) -> tuple[Workload, tuple[PodLog, ...], Monitored]:
+    """The workload with its events, some logs, and what monitoring says."""
+    workload = cluster.workload(service.workload, service.selector)
+    now = cluster.clock.now()
+    events, logs, told = concurrently(
+        lambda: _events(cluster, workload, read_rollout(workload)),
+        lambda: read_logs(cluster, workload),
+        lambda: monitored(monitoring, service, now=now, live_since=live_since(workload)),
+    )
+    return msgspec.structs.replace(workload, events=events), logs, told
 
 
 def _judge(
