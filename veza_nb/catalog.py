@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from veza_nb.errors import CatalogError, NotFoundError
+from veza_nb.typed import convert
 from veza_nb.words import clock_time, utc
 
 BUILT_IN = Path(__file__).with_name("data") / "veza.yaml"
@@ -349,7 +350,7 @@ def _typed(document: _Document, data: dict[str, Any]) -> Catalog:
 def _convert(document: _Document, data: object, kind: type[_T], service: str = "") -> _T:
     prefix: tuple[str | int, ...] = ("services", service) if service else ()
     try:
-        return msgspec.convert(data, kind)
+        return convert(data, kind)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
         path = prefix + _steps(where.strip("`"))

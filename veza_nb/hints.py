@@ -5,11 +5,11 @@ from dataclasses import replace
 from functools import cache
 from importlib import resources
 
-import msgspec
 import yaml
 
 from veza_nb.catalog import Hint
 from veza_nb.evidence import Finding
+from veza_nb.typed import convert
 
 _CURES = {
     "yes": "Going back to a revision that ran usually cures it.",
@@ -23,7 +23,7 @@ _CURES = {
 def built_in() -> Mapping[str, Hint]:
     """Reason to hint, as it ships."""
     text = resources.files("veza_nb").joinpath("data/hints.yaml").read_text("utf-8")
-    return msgspec.convert(yaml.safe_load(text), dict[str, Hint])
+    return convert(yaml.safe_load(text), dict[str, Hint])
 
 
 def with_hints(findings: Sequence[Finding], own: Mapping[str, Hint]) -> tuple[Finding, ...]:

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
-
 from veza_nb import __version__, display, render
 from veza_nb.accounts import Cluster as Where
 from veza_nb.approvals import Approval, how_to_approve, read_confirmation
@@ -41,6 +39,7 @@ from veza_nb.records import Record, new_incident_id
 from veza_nb.remember import remarks, remember
 from veza_nb.report import postmortem
 from veza_nb.rollout import RolloutState
+from veza_nb.typed import convert
 from veza_nb.undo import UndoKind, UndoResult, follow, send
 from veza_nb.verify import verify
 from veza_nb.vocabulary import JournalEvent, Outcome, Step, Verdict
@@ -439,7 +438,7 @@ class Incident:
     def _baseline(self) -> Baseline:
         """From before the undo, also where an earlier run of this incident took it."""
         if not self._first and self.logbook.record.baseline is not None:
-            return msgspec.convert(self.logbook.record.baseline, Baseline)
+            return convert(self.logbook.record.baseline, Baseline)
         return self._need_detection().baseline
 
     def _still_live(self) -> bool:

@@ -25,6 +25,7 @@ from veza_nb.clock import Clock, timestamp
 from veza_nb.errors import RecordError
 from veza_nb.plain import to_plain
 from veza_nb.redact import Redactor
+from veza_nb.typed import decode_json
 from veza_nb.vocabulary import JournalEvent, Step
 
 FIRST_PREV = "0" * 64
@@ -111,7 +112,7 @@ def _guilty(whole: list[bytes], number: int) -> int:
 
 def _decode(text: bytes) -> Line | None:
     try:
-        return msgspec.json.decode(text, type=Line)
+        return decode_json(text, Line)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

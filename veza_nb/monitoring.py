@@ -18,6 +18,7 @@ from urllib3 import exceptions as http_errors
 
 from veza_nb.catalog import Monitoring
 from veza_nb.measures import Alert, Reading
+from veza_nb.typed import decode_json
 from veza_nb.words import one_line
 
 MOST_BYTES = 4_000_000
@@ -52,7 +53,7 @@ def alerts(monitoring: Monitoring, labels: Mapping[str, str]) -> tuple[tuple[Ale
     asked = [("active", "true"), ("silenced", "true"), ("inhibited", "true"), *matchers]
     try:
         data = _ask(f"{monitoring.alertmanager}/api/v2/alerts", asked, monitoring)
-        found = msgspec.json.decode(data, type=list[_Alert])
+        found = decode_json(data, list[_Alert])
     except (_AnswerError, msgspec.DecodeError, UnicodeDecodeError) as error:
         return (), one_line(str(error))
     return tuple(sorted((one.plain() for one in found), key=lambda one: one.name)), ""
@@ -81,7 +82,7 @@ class _Answer(msgspec.Struct):
 
 def _number(data: bytes) -> float:
     try:
-        answer = msgspec.json.decode(data, type=_Answer)
+        answer = decode_json(data, _Answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _AnswerError("this is not what Prometheus answers") from error
     if answer.status != "success" or answer.data is None:
@@ -139,7 +140,7 @@ def _ask(url: str, query: Any, monitoring: Monitoring) -> bytes:
 
 def _refusal(code: int, data: bytes) -> str:
     try:
-        said = one_line(msgspec.json.decode(data, type=_Answer).error)
+        said = one_line(decode_json(data, _Answer).error)
     except (msgspec.DecodeError, UnicodeDecodeError):
         said = ""
     return f"HTTP {code}{f': {said}' if said else ''}"

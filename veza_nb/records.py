@@ -31,6 +31,7 @@ from veza_nb.fastimport import quicken
 from veza_nb.journal import Journal, read_journal, sync_folder
 from veza_nb.plain import to_plain
 from veza_nb.redact import Redactor
+from veza_nb.typed import convert, decode_json
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -149,7 +150,7 @@ class Folder:
         self._counts[RECORD] = redactor.counts
         plain["redactions"] = self._redactions(record.redactions)
         self._write(self.path / RECORD, _pretty(plain))
-        return msgspec.convert(plain, Record)
+        return convert(plain, Record)
 
     def _redactions(self, before: Mapping[str, int]) -> dict[str, int]:
         """Masked values by rule, over all files; never fewer than an earlier run counted."""
@@ -167,7 +168,7 @@ class Folder:
         """
         path = self.path / RECORD
         try:
-            return msgspec.json.decode(path.read_bytes(), type=Record)
+            return decode_json(path.read_bytes(), Record)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
-
 from veza_nb.accounts import Record
 from veza_nb.journal import Line
 from veza_nb.plain import to_plain
 from veza_nb.redact import Redactor
+from veza_nb.typed import convert
 from veza_nb.vocabulary import JournalEvent, Outcome
 from veza_nb.words import clock_time, count, span
 
@@ -47,7 +46,7 @@ def postmortem(record: Record, lines: Sequence[Line]) -> str:
         lines: the journal's, in order.
     """
     # Inside a table a secret no longer stands beside its name: mask it before.
-    record = msgspec.convert(Redactor().data(to_plain(record)), Record)
+    record = convert(Redactor().data(to_plain(record)), Record)
     sections = (
         _section("Summary", _summary(record)),
         _section("Facts", _facts(record)),

@@ -16,6 +16,7 @@ import msgspec
 from veza_nb.errors import UsageError
 from veza_nb.plain import to_plain
 from veza_nb.redact import Redactor
+from veza_nb.typed import decode_json
 
 FORMAT = 1
 
@@ -94,7 +95,7 @@ def read(path: Path) -> PlanFile:
     """
     try:
         data = path.read_bytes()
-        found = msgspec.json.decode(data, type=PlanFile)
+        found = decode_json(data, PlanFile)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror or error}.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -23,6 +23,7 @@ from veza_nb.objects import (
     Workload,
 )
 from veza_nb.permissions import Permission
+from veza_nb.typed import decode_json
 from veza_nb.vocabulary import PatchType
 
 PAGE = "500"
@@ -317,7 +318,7 @@ def decode(data: bytes, kind: type[T]) -> T:
         ServerError: it is not what a Kubernetes API server answers.
     """
     try:
-        return msgspec.json.decode(data, type=kind)
+        return decode_json(data, kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         start = data[:60].decode("utf-8", "replace")
         raise ServerError(

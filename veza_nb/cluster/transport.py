@@ -25,6 +25,7 @@ from veza_nb.clock import Clock, Deadline
 from veza_nb.cluster.kubeconfig import Access
 from veza_nb.cluster.servertime import ServerTime
 from veza_nb.objects import Status
+from veza_nb.typed import decode_json
 
 TRIES = 3
 """How often a read is sent at most."""
@@ -258,7 +259,7 @@ def pause(attempt: int, first: float = FIRST_PAUSE) -> float:
 
 def _message(data: bytes) -> str:
     try:
-        text = msgspec.json.decode(data, type=Status).message
+        text = decode_json(data, Status).message
     except (msgspec.DecodeError, UnicodeDecodeError):
         text = data[:200].decode("utf-8", "replace")
     return " ".join(text.split()).rstrip(".")

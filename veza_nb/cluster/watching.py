@@ -21,6 +21,7 @@ from veza_nb.cluster.client import Cluster
 from veza_nb.cluster.transport import pause, pieces
 from veza_nb.errors import ForbiddenError, NotFoundError, VezaError
 from veza_nb.objects import Deployment, ObjectMeta, Pod, ReplicaSet, Workload
+from veza_nb.typed import decode_json
 
 HEARTBEAT = 1.0
 """Seconds after which a snapshot comes even though nothing changed."""
@@ -206,7 +207,7 @@ class _Feed:
                 return None
             latest: str | None = version
             for line in _lines(response):
-                latest = self._take(msgspec.json.decode(line, type=_Line))
+                latest = self._take(decode_json(line, _Line))
                 if latest is None or self._stopped.is_set():
                     return None
             return latest
@@ -218,7 +219,7 @@ class _Feed:
         if line.type == "ERROR":
             # 410 Gone, or a server in trouble: begin again with a list.
             return None
-        meta = msgspec.json.decode(line.object, type=_Meta).metadata
+        meta = decode_json(line.object, _Meta).metadata
         if line.type == "BOOKMARK":
             return meta.resource_version
         self._in_vain = 0
@@ -226,7 +227,7 @@ class _Feed:
             if line.type == "DELETED":
                 self._known.pop(meta.uid, None)
             else:
-                self._known[meta.uid] = msgspec.json.decode(line.object, type=self.kind)
+                self._known[meta.uid] = decode_json(line.object, self.kind)
         self.changes.put(self)
         return meta.resource_version
 
