@@ -26,7 +26,7 @@ HOW = {
     "together": "states may be missing in which some pods are ready: here all get ready at once",
     "crashes": "rows in any order, ages apart, and how often a pod was restarted",
     "stand-in": "but for states that the stand-in for a kubelet left out: running but not yet "
-    "ready, ended before gone",
+    "ready, ended before gone; and for pods that were going already when it began",
     "some": "some lines may be missing: what happens at one moment is told at once",
     "alive": "but for pods that are going: how long they are seen is chance",
     "requests": "the requests and answers that it tells of, without times and statistics",
@@ -125,7 +125,8 @@ def events(then: list[Json], now: list[Json], how: str) -> tuple[Any, Any]:
     if how == "states":
         return of_each(then), of_each(now)
     if how == "stand-in":
-        return leaving_out(of_each(_unstopped(then)), of_each(_unstopped(now)))
+        ours, theirs = (of_each(_unstopped(_staying(seen))) for seen in (now, then))
+        return leaving_out(theirs, ours)
     if how == "raced":
         ours, theirs = ([progressing(event) for event in seen] for seen in (now, then))
         return leaving_out([ours], [theirs])[::-1]
@@ -176,6 +177,19 @@ def leaving_out(fewer: list[list[Json]], more: list[list[Json]], most: int = 1) 
 def _part(few: list[Any], many: list[Any]) -> bool:
     rest = iter(many)
     return all(each in rest for each in few)
+
+
+def _staying(seen: list[Json]) -> list[Json]:
+    """The events of all pods but those that were on their way out before the first event."""
+    first: dict[str, Json] = {}
+    for event in seen:
+        first.setdefault(event["object"]["metadata"]["uid"], event)
+    going = {
+        uid
+        for uid, event in first.items()
+        if event["type"] != "ADDED" and "deletionTimestamp" in event["object"]["metadata"]
+    }
+    return [event for event in seen if event["object"]["metadata"]["uid"] not in going]
 
 
 def _unstopped(seen: list[Json]) -> list[Json]:
