@@ -62,7 +62,9 @@ def build_pod(job: Json, index: int | None = None) -> Json:
     metadata.setdefault("annotations", {})[INDEX] = str(index)
     body["spec"].setdefault("hostname", name)
     source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX}']"}}
-    for container in body["spec"]["containers"]:
-        variable = {"name": "JOB_COMPLETION_INDEX", "valueFrom": source}
-        container["env"] = [*container.get("env", []), variable]
+    variable = {"name": "JOB_COMPLETION_INDEX", "valueFrom": source}
+    body["spec"]["containers"] = [
+        {**container, "env": [*container.get("env", []), variable]}
+        for container in body["spec"]["containers"]
+    ]
     return body

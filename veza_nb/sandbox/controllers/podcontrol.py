@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 from veza_nb.sandbox.apimachinery.status import ApiError, Json
 from veza_nb.sandbox.apiserver.client import Client
 from veza_nb.sandbox.controllers.events import NORMAL, WARNING, EventRecorder, reference
@@ -24,7 +22,10 @@ def owners_of_change(kind: str, old: Json | None, new: Json | None) -> list[Key]
 
 
 def pod_from_template(owner: Json, template: Json, api_version: str, kind: str) -> Json:
-    """A pod that `owner` controls; the API completes its name."""
+    """A pod that `owner` controls; the API completes its name.
+
+    The spec may be changed on its first level; what is below is the template's own.
+    """
     given = template.get("metadata", {})
     metadata: Json = {
         "generateName": f"{owner['metadata']['name']}-",
@@ -36,7 +37,8 @@ def pod_from_template(owner: Json, template: Json, api_version: str, kind: str) 
         metadata["annotations"] = dict(given["annotations"])
     if given.get("finalizers"):
         metadata["finalizers"] = list(given["finalizers"])
-    spec = copy.deepcopy(template["spec"])
+    # Thousands of pods are made from one template: what stays the same is not copied.
+    spec = dict(template["spec"])
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}
 
 

@@ -15,13 +15,14 @@ from veza_nb.sandbox.controllers import ranking
 from veza_nb.sandbox.controllers.base import Controller, Informers
 from veza_nb.sandbox.controllers.conditions import get_condition, remove_condition
 from veza_nb.sandbox.controllers.deployment_status import REPLICA_FAILURE
-from veza_nb.sandbox.controllers.events import NORMAL, WARNING, EventRecorder, reference
+from veza_nb.sandbox.controllers.events import EventRecorder
 from veza_nb.sandbox.controllers.informer import Key, controller_of, key_of
 from veza_nb.sandbox.controllers.owners import adopt, keep
-from veza_nb.sandbox.controllers.revisions import owner_reference
+from veza_nb.sandbox.controllers.podcontrol import PodControl, pod_from_template
 from veza_nb.sandbox.controllers.rollout import replicas_of
 from veza_nb.sandbox.controllers.tally import Counts, Tally, is_active
 
+_KIND = "ReplicaSet"
 _REACT_SECONDS = 0.002
 # Quicker than a Deployment takes its next step: pods that must go are on their way before pods
 # that replace them are made.
@@ -77,20 +78,6 @@ def calculate_status(
     return status
 
 
-def build_pod(replica_set: Json) -> Json:
-    """A pod from the ReplicaSet's template; the API completes its name."""
-    template = replica_set["spec"]["template"]
-    metadata: Json = {
-        "generateName": f"{replica_set['metadata']['name']}-",
-        "namespace": replica_set["metadata"]["namespace"],
-        "labels": dict(template["metadata"].get("labels", {})),
-        "ownerReferences": [owner_reference(replica_set, "apps/v1", "ReplicaSet")],
-    }
-    if template["metadata"].get("annotations"):
-        metadata["annotations"] = dict(template["metadata"]["annotations"])
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
-
-
 class ReplicaSetController(Controller):
     """Creates and deletes pods, and keeps every ReplicaSet's status."""
 
@@ -98,9 +85,10 @@ class ReplicaSetController(Controller):
         super().__init__(clock, _REACT_SECONDS)
         self._client = client
         self._informers = informers
-        self._recorder = EventRecorder(client, clock, "replicaset-controller")
+        recorder = EventRecorder(client, clock, "replicaset-controller")
+        self._control = PodControl(client, informers.pods, recorder, _KIND)
         self._strides: dict[Key, _Stride] = {}
-        self._tally = Tally(informers.pods, "ReplicaSet")
+        self._tally = Tally(informers.pods, _KIND)
         informers.replica_sets.on_change(self._replica_set_changed)
         informers.pods.on_change(self._pod_changed)
 
@@ -133,7 +121,7 @@ class ReplicaSetController(Controller):
         except ApiError:
             self._tally.put_back(uid, unseen)
             raise
-        adopt(self._client, pods, item, "apps/v1", "ReplicaSet")
+        adopt(self._client, pods, item, "apps/v1", _KIND)
         counts = self._tally.counts(uid)
         minimum, now = item["spec"].get("minReadySeconds", 0), self.clock.now()
         if not minimum:
@@ -170,43 +158,13 @@ class ReplicaSetController(Controller):
         return True
 
     def _burst(self, item: Json, stride: _Stride) -> None:
+        template = item["spec"]["template"]
         for _ in range(min(stride.create, BURST)):
-            self._create_pod(item)
+            self._control.create(item, pod_from_template(item, template, "apps/v1", _KIND))
         stride.create = max(0, stride.create - BURST)
         for pod in stride.delete[:BURST]:
-            self._delete_pod(item, pod)
+            self._control.delete(item, pod)
         del stride.delete[:BURST]
-
-    def _create_pod(self, item: Json) -> None:
-        namespace = item["metadata"]["namespace"]
-        about = reference(item, "ReplicaSet")
-        try:
-            pod = self._client.create("pods", namespace, build_pod(item))
-        except ApiError as error:
-            message = f"Error creating: {error.message}"
-            self._recorder.event(about, WARNING, "FailedCreate", message)
-            raise
-        self._informers.pods.observe(pod)
-        message = f"Created pod: {pod['metadata']['name']}"
-        self._recorder.event(about, NORMAL, "SuccessfulCreate", message)
-
-    def _delete_pod(self, item: Json, pod: Json) -> None:
-        namespace, name = key_of(pod)
-        try:
-            left = self._client.delete("pods", namespace, name, uid=pod["metadata"]["uid"])
-        except ApiError as error:
-            if error.code in (404, 409):
-                return
-            about = reference(item, "ReplicaSet")
-            message = f"Error deleting: {error.message}"
-            self._recorder.event(about, WARNING, "FailedDelete", message)
-            raise
-        if "deletionTimestamp" in left["metadata"]:
-            self._informers.pods.observe(left)
-        else:
-            self._informers.pods.forget(left)
-        about = reference(item, "ReplicaSet")
-        self._recorder.event(about, NORMAL, "SuccessfulDelete", f"Deleted pod: {name}")
 
     def _related(self, item: Json, active: Sequence[Json]) -> list[Json]:
         """Active pods of all ReplicaSets that share this one's owner."""
@@ -249,7 +207,7 @@ class ReplicaSetController(Controller):
             owner = controller_of(pod) if pod is not None else None
             if pod is new and pod is not None and owner is None:
                 self._orphan_seen(pod)
-            if pod is None or owner is None or owner["kind"] != "ReplicaSet":
+            if pod is None or owner is None or owner["kind"] != _KIND:
                 continue
             key = (pod["metadata"]["namespace"], owner["name"])
             item = self._informers.replica_sets.get(*key)
