@@ -30,6 +30,7 @@ from veza_nb.checks import (
 from veza_nb.choices import Choice
 from veza_nb.findings import Diagnosis
 from veza_nb.objects import Workload
+from veza_nb.orders import Order
 from veza_nb.plans import Plan, make_plan
 from veza_nb.revisions import read_history
 from veza_nb.vocabulary import Decision, Verdict
@@ -44,11 +45,7 @@ def planned(before: Workload, to_revision: int | None = None) -> Plan:
         before,
         read_history(before, now=RECORDED_AT),
         Diagnosis((), Decision.ROLL_BACK, ()),
-        service="api",
-        incident="i",
-        reason="",
-        operator="alice",
-        choice=Choice(to_revision or 0),
+        Order("api", "i", "alice", "", Choice(to_revision or 0)),
     )
     assert isinstance(made, Plan), made
     return made

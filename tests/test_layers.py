@@ -50,7 +50,7 @@ def test_the_training_cluster_knows_nothing_of_the_kit(graph: grimp.ImportGraph)
 
 
 PURE = (
-    *("approvals", "checks", "plans", "choices", "managers", "findings", "symptoms"),
+    *("approvals", "checks", "plans", "choices", "orders", "managers", "findings", "symptoms"),
     *("guards.case", "guards.basics", "guards.images", "guards.owners", "guards.surroundings"),
     *("reputation", "surroundings", "quotas", "references"),
     *("podsymptoms", "lateness", "scene", "evidence", "rollout", "revisions", "troubles"),

@@ -12,6 +12,7 @@ from veza_nb.checks import Baseline, conclude, probe_checks, rollout_checks, soa
 from veza_nb.choices import Choice
 from veza_nb.findings import decide, find
 from veza_nb.objects import Workload
+from veza_nb.orders import Order
 from veza_nb.plans import Plan, make_plan
 from veza_nb.revisions import read_history
 from veza_nb.rollout import read_restarts, read_rollout, settled
@@ -208,11 +209,7 @@ def test_the_whole_middle_answers(
         seen,
         history,
         diagnosis,
-        service="s",
-        incident="i",
-        reason="r",
-        operator="o",
-        choice=Choice(to_revision or 0),
+        Order("s", "i", "o", "r", Choice(to_revision or 0)),
     )
 
     assert diagnosis.argument[-1].startswith("So: ")

@@ -28,6 +28,7 @@ from veza_nb.choices import Choice
 from veza_nb.findings import Diagnosis, decide, find
 from veza_nb.guards import Guard
 from veza_nb.objects import Deployment, Workload
+from veza_nb.orders import Order
 from veza_nb.plans import Plan, Refusal, make_plan, undo_patch
 from veza_nb.podtemplates import same_template
 from veza_nb.revisions import read_history
@@ -55,7 +56,9 @@ def propose(
         **more,
     }
     history = read_history(seen, now=at)
-    return make_plan(seen, history, diagnosis, choice=Choice(to_revision or 0), **options)
+    denied = options.pop("denied", ())
+    order = Order(**options, choice=Choice(to_revision or 0))
+    return make_plan(seen, history, diagnosis, order, denied=denied)
 
 
 def plan(seen: Workload, diagnosis: Diagnosis = ROLL_BACK, **more: Any) -> Plan:

@@ -13,6 +13,7 @@ from veza_nb.choices import Choice
 from veza_nb.findings import Diagnosis
 from veza_nb.guards import Guard
 from veza_nb.objects import Deployment, ResourceQuota, Workload
+from veza_nb.orders import Order
 from veza_nb.plans import Plan, make_plan
 from veza_nb.quotas import Shortage, added_pods, amount, shortages
 from veza_nb.references import Reference, named_sources, references
@@ -177,13 +178,8 @@ def guards(
         shown,
         read_history(shown, now=NOW),
         ROLL_BACK,
-        service="api",
-        incident="i-1",
-        reason="",
-        operator="alice",
-        choice=Choice(named),
+        Order("api", "i-1", "alice", "", Choice(named), **more),
         around=around or Surroundings(),
-        **more,
     )
     assert isinstance(made, Plan)
     return {one.name: one for one in made.guards}

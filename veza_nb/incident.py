@@ -31,10 +31,11 @@ from veza_nb.errors import (
 from veza_nb.history import history
 from veza_nb.locks import Lock
 from veza_nb.logbook import Logbook, identity_of
+from veza_nb.orders import Order
 from veza_nb.outcomes import complaint, left_to_do, outcome_of
 from veza_nb.plans import Plan, Refusal, in_effect
 from veza_nb.preflight import Preflight, preflight
-from veza_nb.prepare import Order, prepare
+from veza_nb.prepare import prepare
 from veza_nb.records import Record, new_incident_id
 from veza_nb.remember import remarks, remember
 from veza_nb.report import postmortem

@@ -5,11 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
-from veza_nb.choices import RECOMMENDED, Choice, find_chosen, why_none
+from veza_nb.choices import Choice, find_chosen, why_none
 from veza_nb.evidence import kubectl
 from veza_nb.findings import Diagnosis
 from veza_nb.guards import Case, Guard, all_guards
 from veza_nb.objects import Deployment, PodTemplate, Workload
+from veza_nb.orders import Order
 from veza_nb.podtemplates import (
     Change,
     images,
@@ -116,18 +117,11 @@ def make_plan(
     workload: Workload,
     history: History,
     diagnosis: Diagnosis,
+    order: Order,
     *,
-    service: str,
-    incident: str,
-    reason: str,
-    operator: str,
-    choice: Choice = RECOMMENDED,
     pinned: int = 0,
     denied: Sequence[str] = (),
     around: Surroundings = NOTHING_SEEN,
-    freeze: str = "",
-    break_glass: str = "",
-    force_lock: str = "",
 ) -> Plan | Refusal:
     """The plan to go back, or why there is none.
 
@@ -135,40 +129,24 @@ def make_plan(
         workload: the Deployment and what belongs to it.
         history: its history.
         diagnosis: what detection said.
-        service: name in the catalogue.
-        incident: id of the incident.
-        reason: why, in the operator's words; may be empty.
-        operator: who does it.
-        choice: what the operator named.
+        order: what is asked for, and by whom.
         pinned: number of the revision that this incident has sent already; it is the target
             then, but nobody named it.
         denied: permissions that are missing, e.g. "patch deployments".
         around: what stands around the Deployment.
-        freeze: why changes are frozen now; "" where they are not.
-        break_glass: why the operator changes something all the same; may be empty.
-        force_lock: why a lock is to be taken from whoever holds it; may be empty.
     """
+    choice = order.choice
     target = _target(history, choice, pinned)
     if target is None:
         return _refusal(workload, history, choice)
     deployment = workload.deployment
     metadata, spec = deployment.metadata, deployment.spec
-    case = Case(
-        workload,
-        target,
-        diagnosis,
-        named=choice.named,
-        denied=denied,
-        around=around,
-        freeze=freeze,
-        break_glass=one_line(break_glass),
-        force_lock=one_line(force_lock),
-    )
-    cause = _change_cause(target, operator=operator, incident=incident, reason=reason)
+    case = Case(workload, target, diagnosis, order, denied=denied, around=around)
+    cause = _change_cause(target, order)
     return Plan(
         id=_plan_id(deployment, target, choice),
-        incident=incident,
-        service=service,
+        incident=order.incident,
+        service=order.service,
         namespace=metadata.namespace,
         workload=metadata.name,
         uid=metadata.uid,
@@ -238,9 +216,9 @@ def _plan_id(deployment: Deployment, target: Revision, choice: Choice) -> str:
     return "p-" + sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
-def _change_cause(target: Revision, *, operator: str, incident: str, reason: str) -> str:
-    who = f"rollback to revision {target.number} by {operator} (incident {incident})"
-    return one_line(f"{who}: {reason}" if reason.strip() else who)
+def _change_cause(target: Revision, order: Order) -> str:
+    who = f"rollback to revision {target.number} by {order.operator} (incident {order.incident})"
+    return one_line(f"{who}: {order.reason}" if order.reason.strip() else who)
 
 
 def _named(target: Revision) -> tuple[str, ...]:

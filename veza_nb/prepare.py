@@ -1,18 +1,18 @@
 """Plan: what would be done, checked by the server, changing nothing."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from veza_nb.attempts import Attempt, Effect
 from veza_nb.catalog import Service
-from veza_nb.choices import RECOMMENDED, Choice
 from veza_nb.cluster import Cluster, look_around
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError, NotFoundError, RefusedError
 from veza_nb.findings import Diagnosis
 from veza_nb.locks import Lock, lease_name
 from veza_nb.objects import PodTemplate, Workload
+from veza_nb.orders import Order
 from veza_nb.permissions import NEEDED, Permission
 from veza_nb.plans import Guard, Plan, Refusal, make_plan
 from veza_nb.podtemplates import same_template, template_digest, without_hash
@@ -32,31 +32,6 @@ def needed(workload: str) -> tuple[Permission, ...]:
         else one
         for one in NEEDED
     )
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What a plan is asked for, and by whom.
-
-    Attributes:
-        service: its name in the catalogue.
-        incident: id, kept in the change cause.
-        operator: kept in the change cause.
-        reason: kept in the change cause; may be empty.
-        choice: what the operator named.
-        freeze: why changes are frozen now; "" where they are not.
-        break_glass: why something is changed all the same; may be empty.
-        force_lock: why a lock is to be taken from whoever holds it; may be empty.
-    """
-
-    service: str
-    incident: str
-    operator: str
-    reason: str = ""
-    choice: Choice = RECOMMENDED
-    freeze: str = ""
-    break_glass: str = ""
-    force_lock: str = ""
 
 
 def prepare(
@@ -90,16 +65,9 @@ def prepare(
         workload,
         history,
         diagnosis,
-        service=order.service,
-        incident=order.incident,
-        reason=order.reason,
-        operator=order.operator,
-        choice=order.choice,
+        order,
         pinned=_number_of(history, earlier.digest) if earlier else 0,
         denied=[str(permission) for permission in denied],
-        freeze=order.freeze,
-        break_glass=order.break_glass,
-        force_lock=order.force_lock,
     )
     draft = make()
     if isinstance(draft, Refusal) or draft.noop:

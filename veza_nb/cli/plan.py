@@ -18,9 +18,10 @@ from veza_nb.cluster import Cluster
 from veza_nb.detect import detect_settled
 from veza_nb.errors import RefusedError
 from veza_nb.locks import Lock
+from veza_nb.orders import Order
 from veza_nb.plans import Plan, Refusal
 from veza_nb.preflight import preflight
-from veza_nb.prepare import Order, prepare
+from veza_nb.prepare import prepare
 from veza_nb.vocabulary import ExitCode
 
 NO_INCIDENT = "none yet"

@@ -6,7 +6,7 @@ from veza_nb.guards.case import Case, Guard
 from veza_nb.podtemplates import images
 from veza_nb.revisions import Standing
 from veza_nb.vocabulary import Decision, Level
-from veza_nb.words import listing
+from veza_nb.words import listing, one_line
 
 
 def permissions(case: Case) -> Iterator[Guard]:
@@ -114,19 +114,20 @@ def effect(case: Case) -> Iterator[Guard]:
 
 def frozen(case: Case) -> Iterator[Guard]:
     """Changes are not wanted now."""
-    if not case.freeze or case.noop:
+    if not case.order.freeze or case.noop:
         return
-    if case.break_glass:
+    why = one_line(case.order.break_glass)
+    if why:
         yield Guard(
             "change-freeze",
             Level.WARN,
-            f"Changes are frozen ({case.freeze}); you break that: {case.break_glass}.",
+            f"Changes are frozen ({case.order.freeze}); you break that: {why}.",
             "The reason is recorded. Tell whoever declared the freeze.",
         )
         return
     yield Guard(
         "change-freeze",
         Level.BLOCK,
-        f"Changes are frozen now: {case.freeze}.",
+        f"Changes are frozen now: {case.order.freeze}.",
         "If this cannot wait, plan again with a reason: break_glass (--break-glass REASON).",
     )

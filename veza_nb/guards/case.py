@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from veza_nb.evidence import kubectl
 from veza_nb.findings import Diagnosis
 from veza_nb.objects import Deployment, Workload
+from veza_nb.orders import Order
 from veza_nb.podtemplates import same_template
 from veza_nb.revisions import Revision
 from veza_nb.surroundings import NOTHING_SEEN, Surroundings
@@ -37,28 +38,27 @@ class Case:
         workload: the Deployment as it is now, with its ReplicaSets and pods.
         target: where to go back to.
         diagnosis: what detection said.
-        named: the operator named the revision, rather than taking the recommended one.
+        order: what is asked for, and by whom.
         denied: permissions that are missing.
         around: what stands around it.
-        freeze: why changes are frozen now; "" where they are not.
-        break_glass: why the operator changes something all the same; may be empty.
-        force_lock: why a lock is to be taken from whoever holds it; may be empty.
     """
 
     workload: Workload
     target: Revision
     diagnosis: Diagnosis
-    named: bool
+    order: Order
     denied: Sequence[str]
     around: Surroundings = NOTHING_SEEN
-    freeze: str = ""
-    break_glass: str = ""
-    force_lock: str = ""
 
     @property
     def deployment(self) -> Deployment:
         """As it is now."""
         return self.workload.deployment
+
+    @property
+    def named(self) -> bool:
+        """True where the operator named the target, rather than taking the recommended one."""
+        return self.order.choice.named
 
     @property
     def noop(self) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from veza_nb.guards.case import Case, Guard
 from veza_nb.surroundings import Referred
 from veza_nb.vocabulary import Level
-from veza_nb.words import clock_time, count, listing, utc
+from veza_nb.words import clock_time, count, listing, one_line, utc
 
 _CLUSTER_WIDE = frozenset({"priorityclass"})
 
@@ -14,8 +14,9 @@ def locked(case: Case) -> Iterator[Guard]:
     """Somebody else is at work."""
     if not case.around.locked or case.noop:
         return
-    if case.force_lock:
-        what = f"{case.around.locked} You take the lock from them: {case.force_lock}."
+    why = one_line(case.order.force_lock)
+    if why:
+        what = f"{case.around.locked} You take the lock from them: {why}."
         told = "Their run stops before its next change. Tell them."
         yield Guard("locked", Level.WARN, what, told)
         return
