@@ -7,14 +7,14 @@ refused with the file's line: a typo in an expectation must not pass as "no expe
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
-import yaml
 
+from veza_nb.catalogfile import MEND, CatalogFile
 from veza_nb.errors import CatalogError, NotFoundError
 from veza_nb.typed import convert
 from veza_nb.words import clock_time, utc
@@ -217,7 +217,7 @@ def load_catalog(path: str | Path | None = None) -> Catalog:
         return _load(Path(path) if path else BUILT_IN)
     except RecursionError as error:
         raise CatalogError(
-            f"{path}:1: this file refers to itself, or is nested too deeply.", next_step=_MEND
+            f"{path}:1: this file refers to itself, or is nested too deeply.", next_step=MEND
         ) from error
 
 
@@ -227,100 +227,17 @@ def usual_catalog(path: str) -> Catalog:
 
 
 def _load(path: Path) -> Catalog:
-    document = _Document.read(path)
+    document = CatalogFile.read(path)
     data = document.data
     if data.pop("extends", None) is not None:
-        data = _merged(_Document.read(BUILT_IN).data, data)
+        data = _merged(CatalogFile.read(BUILT_IN).data, data)
     catalog = _typed(document, data)
     _check_references(document, catalog)
     return catalog
 
 
-class _Document:
-    """A YAML file as data, with the line of every key."""
-
-    def __init__(self, path: Path, root: yaml.Node | None) -> None:
-        self.path = path
-        self.root = root
-        _refuse_doubled_keys(self, root)
-        self.data: dict[str, Any] = self._top_level()
-
-    @classmethod
-    def read(cls, path: Path) -> "_Document":
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise CatalogError(
-                f"The catalogue {path} cannot be read: {_reason(error)}.",
-                next_step="Give another one with --catalog, or none for Veza's.",
-            ) from error
-        try:
-            return cls(path, yaml.compose(text, Loader=yaml.SafeLoader))
-        except yaml.YAMLError as error:
-            mark = getattr(error, "problem_mark", None)
-            line = f"{mark.line + 1}" if mark else "?"
-            problem = getattr(error, "problem", None) or "not YAML"
-            raise CatalogError(f"{path}:{line}: {problem}.", next_step=_MEND) from error
-
-    def wrong(self, path: tuple[str | int, ...], message: str) -> CatalogError:
-        """An error at the deepest line that this path reaches."""
-        return CatalogError(f"{self.path}:{self.line(path)}: {message}.", next_step=_MEND)
-
-    def line(self, path: tuple[str | int, ...]) -> int:
-        """The line on which that path stands, or the nearest one above it."""
-        node, line = self.root, 1
-        for step in path:
-            node, found = _child(node, step)
-            if node is None:
-                break
-            line = found
-        return line
-
-    def _top_level(self) -> dict[str, Any]:
-        data = yaml.SafeLoader("").construct_document(self.root) if self.root else {}
-        if not isinstance(data, dict):
-            raise self.wrong((), "a catalogue is a mapping with `services`")
-        if data.get("extends", "veza") != "veza":
-            raise self.wrong(("extends",), "`extends` takes `veza`, the built-in catalogue")
-        return data
-
-
 _T = TypeVar("_T")
-_MEND = "Mend that line; `veza-nb doctor` checks it again."
 _PATH = re.compile(r"\[(\d+)\]|\.?([^.\[\]$]+)")
-
-
-def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node | None, int]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            if key.value == step:
-                return value, key.start_mark.line + 1
-    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step].start_mark.line + 1
-    return None, 0
-
-
-def _nodes(node: yaml.Node | None) -> Iterator[yaml.MappingNode]:
-    if isinstance(node, yaml.MappingNode):
-        yield node
-        for _, value in node.value:
-            yield from _nodes(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            yield from _nodes(value)
-
-
-def _refuse_doubled_keys(document: _Document, root: yaml.Node | None) -> None:
-    for mapping in _nodes(root):
-        seen: set[str] = set()
-        for key, _ in mapping.value:
-            if key.value in seen:
-                line = key.start_mark.line + 1
-                raise CatalogError(
-                    f"{document.path}:{line}: the key {key.value!r} is there twice.",
-                    next_step=_MEND,
-                )
-            seen.add(key.value)
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -334,7 +251,7 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _typed(document: _Document, data: dict[str, Any]) -> Catalog:
+def _typed(document: CatalogFile, data: dict[str, Any]) -> Catalog:
     services = data.get("services")
     if not isinstance(services, dict) or not services:
         raise document.wrong(("services",), "`services` must name at least one service")
@@ -347,7 +264,7 @@ def _typed(document: _Document, data: dict[str, Any]) -> Catalog:
     return msgspec.structs.replace(whole, services=typed)
 
 
-def _convert(document: _Document, data: object, kind: type[_T], service: str = "") -> _T:
+def _convert(document: CatalogFile, data: object, kind: type[_T], service: str = "") -> _T:
     prefix: tuple[str | int, ...] = ("services", service) if service else ()
     try:
         return convert(data, kind)
@@ -365,7 +282,7 @@ def _steps(path: str) -> tuple[str | int, ...]:
     return tuple(int(index) if index else name for index, name in _PATH.findall(path))
 
 
-def _check_references(document: _Document, catalog: Catalog) -> None:
+def _check_references(document: CatalogFile, catalog: Catalog) -> None:
     for key in ("prometheus", "alertmanager"):
         url = getattr(catalog.monitoring, key)
         if url and not re.match(r"https?://[^/]", url):
@@ -381,7 +298,3 @@ def _check_references(document: _Document, catalog: Catalog) -> None:
         if service.url and not re.match(r"https?://[^/]", service.url):
             at = ("services", name, "url")
             raise document.wrong(at, f"url of {name} is not http:// or https://")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
