@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from veza_nb.catalogfile import MEND, CatalogFile
+from veza_nb.dependencies import find_cycle
 from veza_nb.errors import CatalogError, NotFoundError
 from veza_nb.typed import convert
 from veza_nb.words import clock_time, utc
@@ -163,12 +164,16 @@ class Approving(_Section, frozen=True):
 
 
 class Catalog(_Section, frozen=True, kw_only=True):
-    """A whole services file. `source` is where it was read from."""
+    """A whole services file.
+
+    `source` is where it was read from; `groups` are services that are rolled back together.
+    """
 
     namespace: str = "default"
     services: dict[str, Service]
     verify: Verify = Verify()
     monitoring: Monitoring = Monitoring()
+    groups: dict[str, tuple[str, ...]] = {}
     freeze: tuple[Freeze, ...] = ()
     approval: Approving = Approving()
     hints: dict[str, Hint] = {}
@@ -290,11 +295,26 @@ def _check_references(document: CatalogFile, catalog: Catalog) -> None:
     for number, freeze in enumerate(catalog.freeze):
         if utc(freeze.end) <= utc(freeze.begin):
             raise document.wrong(("freeze", number, "to"), "a freeze ends after it begins")
+    _check_dependencies(document, catalog)
+    for name, service in catalog.services.items():
+        if service.url and not re.match(r"https?://[^/]", service.url):
+            at = ("services", name, "url")
+            raise document.wrong(at, f"url of {name} is not http:// or https://")
+
+
+def _check_dependencies(document: CatalogFile, catalog: Catalog) -> None:
     for name, service in catalog.services.items():
         for other in service.depends_on:
             if other not in catalog.services:
                 at = ("services", name, "depends_on")
                 raise document.wrong(at, f"{name} depends on {other!r}, which is not a service")
-        if service.url and not re.match(r"https?://[^/]", service.url):
-            at = ("services", name, "url")
-            raise document.wrong(at, f"url of {name} is not http:// or https://")
+    for group, names in catalog.groups.items():
+        for name in names:
+            if name not in catalog.services:
+                raise document.wrong(
+                    ("groups", group), f"the group {group} has {name!r}, which is not a service"
+                )
+    circle = find_cycle({name: one.depends_on for name, one in catalog.services.items()})
+    if circle:
+        at = ("services", circle[0], "depends_on")
+        raise document.wrong(at, f"these depend on each other: {' → '.join(circle)}")

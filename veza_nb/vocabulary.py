@@ -47,6 +47,14 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
+class OnFailure(StrEnum):
+    """What happens to the other services of a group when one of them does not come back."""
+
+    STOP = "stop"
+    CONTINUE = "continue"
+    PUT_BACK = "put back"
+
+
 class RolloutPhase(StrEnum):
     """Where a rollout stands, judged by template and pods, not by conditions alone."""
 
