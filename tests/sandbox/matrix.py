@@ -48,7 +48,8 @@ class Step:
         until: kubectl is interrupted as soon as its output has this text.
         tty: give it a terminal; both outputs are then one.
         context: whose; the administrator's when left out.
-        waits: other commands that must succeed before, their output is not looked at.
+        waits: other commands that are run before, their output is not looked at.
+        eventually: repeat it until it says what is expected, for a minute.
         differs: minors that answer otherwise.
     """
 
@@ -60,14 +61,15 @@ class Step:
     tty: bool = False
     context: str = ""
     waits: tuple[str, ...] = ()
+    eventually: bool = False
     differs: tuple[Difference, ...] = ()
 
     def difference(self, minor: int) -> Difference | None:
         """How that minor differs from the others, if it does."""
         return next((each for each in self.differs if each.since <= minor <= each.up_to), None)
 
-    def expected(self, minor: int) -> Said | None:
-        """What that minor must say; None when it cannot be asked."""
+    def expected(self, minor: int) -> Said:
+        """What that minor must say."""
         found = self.difference(minor)
         step = self if found is None else replace(self, **found.said)
         return Said(step.code, step.out, step.err)

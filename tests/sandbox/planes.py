@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from veza_nb.sandbox import seeding
@@ -23,8 +24,12 @@ CAUSE = "kubernetes.io/change-cause"
 
 
 def play(story: Callable[[Stage], Awaitable[T]], releases: Releases | None = None) -> T:
-    """Run a story on a fresh control plane with three nodes and a namespace."""
-    clock = Clock()
+    """Run a story on a fresh control plane with three nodes and a namespace.
+
+    It begins with a whole second: timestamps are cut to those, so which of two dates are the same
+    would otherwise hang on the moment at which the test happened to run.
+    """
+    clock = Clock(start=datetime.now(UTC).replace(microsecond=0))
 
     async def run() -> T:
         clock.fast_forward()

@@ -47,6 +47,22 @@ def test_an_index_finds_the_same_as_a_look_at_every_object() -> None:
     assert _names(everything) == sorted(_names(everything))
 
 
+def test_events_are_found_by_their_object_as_by_a_look_at_every_one() -> None:
+    store, chance = Store(), random.Random(4)
+    for _ in range(400):
+        name, whom = f"e{chance.randrange(40)}", {"name": chance.choice("xyz")}
+        if chance.random() < 0.2 and store.table("events").get("ns", name):
+            store.remove("events", "ns", name)
+        else:
+            store.put("events", {**_entry(name), "involvedObject": whom})
+
+    table, every = store.table("events"), LabelSelector()
+    everything = list(table.select("ns", every))
+    for about in "xyzw":
+        wanted = [each for each in everything if each["involvedObject"]["name"] == about]
+        assert list(table.select("ns", every, about=about)) == wanted
+
+
 def test_any_kept_version_can_be_seen_again() -> None:
     store, chance, states = Store(), random.Random(5), {}
     for _ in range(200):

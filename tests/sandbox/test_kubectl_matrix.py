@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -90,12 +91,19 @@ class Operator:
     def _wrong(self, step: Step) -> str:
         for command in step.waits:
             self._run(Step(command))
-        expected, said = step.expected(self.minor), self._run(step)
-        same = expected.code == said.code
-        same = same and matrix.agrees(self.filled(expected.out), said.out)
-        if same and matrix.agrees(self.filled(expected.err), said.err):
-            return ""
-        return f"kubectl 1.{self.minor} {step.run}: exit {said.code}\n{said.out}{said.err}"
+        last = time.monotonic() + (_SECONDS if step.eventually else 0)
+        while not self._agrees(step, said := self._run(step)):
+            if time.monotonic() > last:
+                return f"kubectl 1.{self.minor} {step.run}: exit {said.code}\n{said.out}{said.err}"
+        return ""
+
+    def _agrees(self, step: Step, said: Said) -> bool:
+        expected = step.expected(self.minor)
+        return (
+            expected.code == said.code
+            and matrix.agrees(self.filled(expected.out), said.out)
+            and matrix.agrees(self.filled(expected.err), said.err)
+        )
 
     def _run(self, step: Step) -> Said:
         words = shlex.split(self._substituted(self.filled(step.run)))

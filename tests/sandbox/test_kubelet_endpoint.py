@@ -110,4 +110,4 @@ def test_failures_are_spread_evenly() -> None:
     taken = [share.take(0.4) for _ in range(10)]
 
     assert sum(taken) == 4
-    assert taken[:5] == [False, False, True, False, True]
+    assert taken[:5] == [True, False, True, False, False]

@@ -243,12 +243,13 @@ def test_an_init_container_migrates_before_the_application_starts(postgres: Post
 def processes(url: str) -> set[str]:
     """The command lines of the migration programs that work on a database."""
     found = set()
-    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+    for entry in Path("/proc").glob("[0-9]*"):
         try:
-            words = entry.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
-        except (FileNotFoundError, ProcessLookupError):
+            words = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            knows = url.encode() in (entry / "environ").read_bytes()
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
-        if SCRIPT in words and url in words:
+        if SCRIPT in words and knows:
             found.add(words)
     return found
 
@@ -270,6 +271,7 @@ def test_a_program_does_not_outlive_its_pod_nor_the_cluster(postgres: Postgres, 
         words = ["-database", "$(DATABASE_URL)", "up"]
         stage.admin.create("pods", SPACE, pod("up", "v2.5.0", words))
         await until(lambda: processes(url) != set())
+        assert not [words for words in processes(url) if postgres.password in words]
         if how == "deleted":
             stage.admin.delete("pods", SPACE, "up", grace=0)
             await until(lambda: processes(url) == set())
@@ -285,7 +287,8 @@ RUNNER = """
 import asyncio, sys
 from veza_nb.sandbox.nodes import programs
 
-asyncio.run(programs.run(["migrate", "-database", sys.argv[1], "up"], {}))
+url = sys.argv[1]
+asyncio.run(programs.run(["migrate", "-database", url, "up"], {"DATABASE_URL": url}))
 """
 
 

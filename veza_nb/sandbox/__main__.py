@@ -21,7 +21,7 @@ from veza_nb.sandbox.detached import ClusterError, Running
 from veza_nb.sandbox.lifecycle import Cluster, Options, serve
 from veza_nb.sandbox.plane import VERSION
 from veza_nb.sandbox.saving.snapshots import Snapshot
-from veza_nb.sandbox.scenarios import ScenarioError, names
+from veza_nb.sandbox.scenarios import ScenarioError
 from veza_nb.sandbox.seeding import FaultNotSeenError
 from veza_nb.sandbox.serving import credentials
 
@@ -131,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m veza_nb.sandbox", description=__doc__)
     parser.add_argument("--directory", type=Path, help="for the cluster's files")
     parser.add_argument(
-        "--scenario", default=detached.HEALTHY, help=f"one of {', '.join(names())}, or a file"
+        "--scenario", default=detached.HEALTHY, help="a name (`veza-nb drill --list`), or a file"
     )
     parser.add_argument("--speed", type=float, default=1.0, help="cluster seconds per second")
     parser.add_argument("--stepped", action="store_true", help="stand still until told to go on")

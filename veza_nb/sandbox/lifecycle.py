@@ -193,7 +193,9 @@ class Cluster:
         if self.options.controlled:
             await self.port.start()
         write_access(directory, self.url, self._credentials)
-        text = overlay.catalog(self.endpoints, self.prometheus, self.alertmanager)
+        text = overlay.catalog(
+            self.endpoints, self.prometheus, self.alertmanager, self.scenario.catalog
+        )
         (directory / "veza.yaml").write_text(text, "utf-8")
 
     def _publish(self) -> None:
@@ -212,14 +214,18 @@ class Cluster:
         """Let the fault of this scenario, or of another one, happen; say what it was."""
         wanted = arguments.get("scenario")
         scenario = scenarios.load(str(wanted)) if wanted else self.scenario
-        if scenario.fault is None:
-            raise ControlError(f"the scenario {scenario.name} has no fault; name one that has")
+        fault = scenario.fault
+        if fault is None and not scenario.later:
+            raise ControlError(
+                f"the scenario {scenario.name} has no fault; name one that has (of most "
+                "scenarios the fault is there from the start: up --scenario NAME)"
+            )
         try:
             self._injected = self._injected or scenario == self.scenario
             await seeding.inject(self.plane, scenario)
-        except seeding.FaultNotSeenError as error:
+        except (seeding.FaultNotSeenError, scenarios.ScenarioError) as error:
             raise ControlError(str(error)) from error
-        return {"scenario": scenario.name, "image": scenario.fault.image}
+        return {"scenario": scenario.name, "image": fault.image if fault else "its fault"}
 
     async def stop(self) -> None:
         """End everything; safe after a start that failed half way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import yaml
@@ -13,13 +14,19 @@ _WINDOW = "10s"
 """Real services look back over minutes; an exercise cannot wait for that."""
 
 
-def catalog(endpoints: Mapping[str, str], prometheus: str = "", alertmanager: str = "") -> str:
+def catalog(
+    endpoints: Mapping[str, str],
+    prometheus: str = "",
+    alertmanager: str = "",
+    more: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
     """The overlay, as YAML.
 
     Args:
         endpoints: Service to its HTTP address.
         prometheus: its URL, "" where none runs.
         alertmanager: its URL, "" where none runs.
+        more: what else the catalogue is to say; laid over the rest, mapping by mapping.
     """
     watched = bool(prometheus)
     overlay: Json = {
@@ -32,7 +39,19 @@ def catalog(endpoints: Mapping[str, str], prometheus: str = "", alertmanager: st
     }
     if watched:
         overlay["monitoring"] = {"prometheus": prometheus, "alertmanager": alertmanager}
-    return yaml.safe_dump(overlay, sort_keys=False, width=1000)
+    return yaml.safe_dump(_merged(overlay, more), sort_keys=False, width=1000)
+
+
+def _merged(base: Json, over: Mapping[str, Any]) -> Json:
+    """`over` laid on `base`; lists and single values replace."""
+    merged = dict(base)
+    for key, value in over.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            merged[key] = _merged(below, value)
+        else:
+            merged[key] = value
+    return merged
 
 
 def _watched(service: str) -> Json:

@@ -25,6 +25,7 @@ from veza_nb.sandbox.controllers.disruption import DisruptionController
 from veza_nb.sandbox.controllers.endpoints import EndpointsController
 from veza_nb.sandbox.controllers.events import expire_events
 from veza_nb.sandbox.controllers.garbage import GarbageCollector
+from veza_nb.sandbox.controllers.gitops import TOOLS, GitOpsController
 from veza_nb.sandbox.controllers.job import JobController, JobPodReleaser
 from veza_nb.sandbox.controllers.namespaces import NamespaceController
 from veza_nb.sandbox.controllers.replicaset import ReplicaSetController
@@ -97,6 +98,14 @@ class ControlPlane:
             GarbageCollector(manager, clock, self.informers.owning()),
             Scheduler(scheduler, clock, self.informers),
         ]
+        gitops = [
+            GitOpsController(
+                tool, self.client(f"system:{tool.agent}", tool.agent), clock, self.informers
+            )
+            for tool in TOOLS
+        ]
+        self.controllers += gitops
+        self._views = [*self.informers.every(), *(each.objects for each in gitops)]
         self.measures = Measures(clock, self.informers, self.kubelet)
         self.api.aggregation.register(self.measures.api)
         self.autoscaler.usage = self.measures.api.cores
@@ -110,7 +119,7 @@ class ControlPlane:
 
     async def start(self) -> None:
         """Begin to work."""
-        for informer in self.informers.every():
+        for informer in self._views:
             informer.prime()
             self.spawn(informer.run())
         for controller in self.controllers:

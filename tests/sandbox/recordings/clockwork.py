@@ -14,8 +14,9 @@ class SteppedClock(Clock):
     """Time for the recordings; use it in a loop made by `new_event_loop`."""
 
     def __init__(self) -> None:
-        # kubectl reckons ages by its own clock: what it sees must lie in the past.
-        super().__init__(start=datetime.now(UTC) - _BEHIND)
+        # kubectl reckons ages by its own clock: what it sees must lie in the past. A whole second,
+        # because dates are cut to those: the same two moments always have the same two dates.
+        super().__init__(start=datetime.now(UTC).replace(microsecond=0) - _BEHIND)
         self._until = 0.0
         self._arrived: asyncio.Future[None] | None = None
 

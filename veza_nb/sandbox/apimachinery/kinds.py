@@ -68,6 +68,8 @@ class Resource:
         return f"/apis/{self.api_version}" if self.group else f"/api/{self.version}"
 
 
+CUSTOM = "custom.v1.Object"
+"""Type of custom resources: any spec, any status; no strategic merge patch."""
 _RBAC = "rbac.authorization.k8s.io"
 _WORKLOAD = ("scale", "status")
 
@@ -337,6 +339,36 @@ RESOURCES: tuple[Resource, ...] = (
         short_names=("pc",),
         generation=True,
     ),
+    # Custom resources of GitOps tools, as if their definitions had been installed.
+    Resource(
+        "argoproj.io",
+        "v1alpha1",
+        "applications",
+        "Application",
+        CUSTOM,
+        short_names=("app", "apps"),
+        generation=True,
+    ),
+    Resource(
+        "kustomize.toolkit.fluxcd.io",
+        "v1",
+        "kustomizations",
+        "Kustomization",
+        CUSTOM,
+        short_names=("ks",),
+        subresources=("status",),
+        generation=True,
+    ),
+    Resource(
+        "helm.toolkit.fluxcd.io",
+        "v2",
+        "helmreleases",
+        "HelmRelease",
+        CUSTOM,
+        short_names=("hr",),
+        subresources=("status",),
+        generation=True,
+    ),
 )
 
 _BY_PATH = {(entry.group, entry.version, entry.plural): entry for entry in RESOURCES}
@@ -365,7 +397,12 @@ def by_plural(plural: str) -> Resource:
 def group_versions() -> Iterator[tuple[str, str]]:
     """Yield every (group, version) served: by name, the core group first; the newest first."""
     found = {(entry.group, entry.version) for entry in RESOURCES}
-    yield from sorted(found, key=lambda entry: (entry[0], -int(entry[1].removeprefix("v"))))
+    yield from sorted(found, key=lambda entry: (entry[0], -_major(entry[1])))
+
+
+def _major(version: str) -> int:
+    """Return 1 of "v1" and of "v1alpha1"."""
+    return int(version.removeprefix("v").partition("alpha")[0])
 
 
 def of_group_version(group: str, version: str) -> list[Resource]:

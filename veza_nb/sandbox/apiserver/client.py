@@ -105,6 +105,14 @@ class Client:
             "PATCH", resource, namespace, name, subresource, document=patch, headers=headers
         )
 
+    def apply(self, resource: str, namespace: str | None, name: str, body: Json) -> Json:
+        """Apply an object server-side, as the manager that this client is; conflicts are forced."""
+        query = {"fieldManager": self._headers["user-agent"], "force": "true"}
+        headers = {"content-type": PatchType.APPLY.value}
+        return self._ask(
+            "PATCH", resource, namespace, name, document=body, headers=headers, query=query
+        )
+
     def delete(
         self,
         resource: str,

@@ -20,7 +20,7 @@ from veza_nb.sandbox.apiserver.messages import Response
 from veza_nb.sandbox.apiserver.negotiation import Form, negotiate
 from veza_nb.sandbox.apiserver.paging import ListOptions, Token
 from veza_nb.sandbox.apiserver.routes import TRUE
-from veza_nb.sandbox.apiserver.store import GoneError, Table, key_of
+from veza_nb.sandbox.apiserver.store import ABOUT, GoneError, Table, key_of
 from veza_nb.sandbox.apiserver.watching import Subscription, View, WatchEvent
 
 Json = dict[str, Any]
@@ -67,10 +67,7 @@ class Selection:
 
     def present(self, table: Table, start: str = "") -> Iterator[Json]:
         """Yield the matching objects of the present state, from a place on, in their order."""
-        name = next(
-            (each.value for each in self.fields if each.field == "metadata.name" and each.equal),
-            None,
-        )
+        name = self._wanted("metadata.name")
         if name is not None and not self.everywhere:
             found = table.get(self.namespace, name)
             candidates = iter([found] if found is not None else [])
@@ -80,9 +77,15 @@ class Selection:
         if self.everywhere:
             space, _, first = start.partition("/")
         wanted = None if self.everywhere else self.namespace
-        for entry in table.select(wanted, self.labels, (space, first)):
+        about = self._wanted(ABOUT) or ""
+        for entry in table.select(wanted, self.labels, (space, first), about):
             if not self.fields or selectors.fields_match(entry, self.fields):
                 yield entry
+
+    def _wanted(self, name: str) -> str | None:
+        """Return the value that a field must have; None when it may have several."""
+        found = (each.value for each in self.fields if each.field == name and each.equal)
+        return next(found, None)
 
 
 class Reader:

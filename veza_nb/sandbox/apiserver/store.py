@@ -19,6 +19,8 @@ from veza_nb.sandbox.apimachinery.selectors import LabelSelector
 Json = dict[str, Any]
 # Changes kept per resource; older ones are "compacted".
 HISTORY = 10_000
+ABOUT = "involvedObject.name"
+"""The field that Events are indexed by: there are many of them, and few about any one object."""
 
 
 class GoneError(Exception):
@@ -48,39 +50,38 @@ class Change:
 
 @dataclass(slots=True)
 class _Namespace:
-    """The objects of one resource in one namespace, sorted by name, indexed by label."""
+    """The objects of one resource in one namespace, sorted by name, indexed by their pairs."""
 
     objects: dict[str, Json] = field(default_factory=dict)
     names: list[str] = field(default_factory=list)
-    labels: dict[tuple[str, str], set[str]] = field(default_factory=dict)
+    index: dict[tuple[str, str], set[str]] = field(default_factory=dict)
 
     def put(self, name: str, new: Json) -> None:
         old = self.objects.get(name)
         if old is None:
             bisect.insort(self.names, name)
         self.objects[name] = new
-        before = old["metadata"].get("labels") if old else None
-        after = new["metadata"].get("labels")
+        before, after = _pairs(old) if old else {}, _pairs(new)
         if before != after:
             self._unindex(name, before)
-            for pair in (after or {}).items():
-                self.labels.setdefault(pair, set()).add(name)
+            for pair in after.items():
+                self.index.setdefault(pair, set()).add(name)
 
     def remove(self, name: str) -> None:
         old = self.objects.pop(name)
         del self.names[bisect.bisect_left(self.names, name)]
-        self._unindex(name, old["metadata"].get("labels"))
+        self._unindex(name, _pairs(old))
 
-    def _unindex(self, name: str, labels: Json | None) -> None:
-        for pair in (labels or {}).items():
-            names = self.labels[pair]
+    def _unindex(self, name: str, pairs: Mapping[str, str]) -> None:
+        for pair in pairs.items():
+            names = self.index[pair]
             names.discard(name)
             if not names:
-                del self.labels[pair]
+                del self.index[pair]
 
     def select(self, pairs: Iterable[tuple[str, str]] = (), start: str = "") -> Iterator[Json]:
-        """Yield objects from a name on; of those with all these labels maybe some more."""
-        found = [self.labels.get(pair, set()) for pair in pairs]
+        """Yield objects from a name on; of those with all these pairs maybe some more."""
+        found = [self.index.get(pair, set()) for pair in pairs]
         if found:
             names = sorted(name for name in min(found, key=len) if name >= start)
         else:
@@ -112,7 +113,11 @@ class Table:
         return found.objects.get(name) if found else None
 
     def select(
-        self, namespace: str | None, labels: LabelSelector, start: tuple[str, str] = ("", "")
+        self,
+        namespace: str | None,
+        labels: LabelSelector,
+        start: tuple[str, str] = ("", ""),
+        about: str = "",
     ) -> Iterator[Json]:
         """Yield the objects that match, in the order of their keys.
 
@@ -120,8 +125,10 @@ class Table:
             namespace: None means every namespace.
             labels: What they must carry.
             start: Namespace and name of the first one to be yielded, if it is there.
+            about: Of Events, the name of the object that they are about; the caller has to look
+                whether it really is.
         """
-        pairs = list(labels.equalities())
+        pairs = [*labels.equalities(), *([(ABOUT, about)] if about else ())]
         spaces = sorted(self._namespaces, key=_key) if namespace is None else [namespace]
         first = _key(start[0])
         for space in spaces:
@@ -354,6 +361,13 @@ def key_of(entry: Json) -> tuple[str, str]:
     """Return (namespace, name) of an object."""
     metadata = entry["metadata"]
     return metadata.get("namespace", ""), metadata["name"]
+
+
+def _pairs(entry: Json) -> Mapping[str, str]:
+    """Return what an object is found by without looking at all: its labels, and its field."""
+    labels: Json = entry["metadata"].get("labels") or {}
+    about = (entry.get("involvedObject") or {}).get("name")
+    return {**labels, ABOUT: about} if about else labels
 
 
 def _key(namespace: str) -> str:

@@ -51,7 +51,9 @@ def _columns(text: str) -> tuple[Column, ...]:
 _WORKLOAD = "<Containers, <Images, <Selector"
 _BINDING = _columns("Name, Role, Age, <Users, <Groups, <ServiceAccounts")
 _CREATED = _columns("Name, Created At")
+_CUSTOM = (_columns("Name, Age"), others.custom)
 _TABLES: dict[str, tuple[tuple[Column, ...], Cells]] = {
+    **dict.fromkeys(("Application", "HelmRelease", "Kustomization"), _CUSTOM),
     "ClusterRole": (_CREATED, others.created),
     "ClusterRoleBinding": (_BINDING, others.binding),
     "ConfigMap": (_columns("Name, Data, Age"), others.config_map),

@@ -9,6 +9,7 @@ from typing import Any
 from veza_nb.sandbox.apimachinery import status
 from veza_nb.sandbox.apimachinery.conversion import from_storage, to_storage
 from veza_nb.sandbox.apimachinery.decoding import DecodeError, Report
+from veza_nb.sandbox.apimachinery.kinds import CUSTOM
 from veza_nb.sandbox.apimachinery.schema import struct
 from veza_nb.sandbox.apimachinery.status import ApiError, Cause
 from veza_nb.sandbox.apiserver import admission, applying, patches
@@ -236,7 +237,7 @@ def patched_document(call: Call, old: Json, shape: Any) -> Json:
         if not isinstance(merged, dict):
             raise status.bad_request("error decoding patch: Invalid JSON Patch")
         return merged
-    if kind == PatchType.STRATEGIC:
+    if kind == PatchType.STRATEGIC and call.resource.schema != CUSTOM:
         return patches.strategic_merge(old, _patch_body(call), shape)
     raise status.unsupported_media_type()
 

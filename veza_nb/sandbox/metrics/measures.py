@@ -65,7 +65,7 @@ class Measures:
 
     def _behavior(self, image: str) -> Behavior:
         # Asked afresh each time: an exercise may give an image another behaviour.
-        return self._kubelet.releases.of(image)
+        return self._kubelet.releases.acting(image)
 
     def _own_page(self, uid: str) -> tuple[str, str]:
         pod = self._traffic.pod(uid)

@@ -18,6 +18,7 @@ from veza_nb.sandbox.nodes.behaviors import Behavior
 _WARM_SECONDS = 600.0
 _BREATH_SECONDS = 37.0
 _FULL = 0.85
+_NEARLY_ALL = 0.98
 """Of its limit: what a process that does not leak never exceeds."""
 
 
@@ -119,7 +120,8 @@ def memory(serves: Profile, behavior: Behavior, age: float, limit: float, seed: 
     own = 0.94 + 0.12 * rhythm.chance(f"{seed}/memory")
     warm = 1 + 0.1 * (1 - math.exp(-age / _WARM_SECONDS))
     breath = 1 + 0.01 * math.sin(math.tau * age / _BREATH_SECONDS)
-    return int(min(serves.memory * own * warm * breath, _FULL * limit))
+    most = _FULL if behavior.memory_factor <= 1 else _NEARLY_ALL
+    return int(min(serves.memory * behavior.memory_factor * own * warm * breath, most * limit))
 
 
 def _amount(limits: Json, resource: str) -> float:

@@ -33,6 +33,7 @@ class Behavior:
         error_rate: share of requests answered with 500, 0 to 1 (health checks excepted).
         latency_seconds: how long an answer takes.
         cpu_factor: how often the usual computing time an answer takes.
+        memory_factor: how often the usual memory it holds.
         startup: lines it prints at its start.
         last_words: lines it prints at its end.
         sigterm_lines: lines it prints at SIGTERM.
@@ -60,6 +61,7 @@ class Behavior:
     error_rate: float = 0.0
     latency_seconds: float = 0.0
     cpu_factor: float = 1.0
+    memory_factor: float = 1.0
     startup: tuple[str, ...] = ()
     last_words: tuple[str, ...] = ()
     sigterm_lines: tuple[str, ...] = ('level=info msg="shutting down" signal=SIGTERM',)

@@ -57,6 +57,7 @@ class Container:
     behavior: Behavior
     role: Role = Role.MAIN
     restart_policy: str = "Always"
+    pushes: int = 0
     state: Json = field(default_factory=lambda: {"waiting": {"reason": CREATING}})
     last_state: Json = field(default_factory=dict)
     ready: bool = False
@@ -147,7 +148,7 @@ class Container:
             "ready": self.ready,
             "restartCount": self.restarts,
             "image": self.image,
-            "imageID": image_id(self.image) if self.runs else "",
+            "imageID": image_id(self.image, self.pushes) if self.runs else "",
         }
         if self.runs:
             result["containerID"] = self.container_id(pod_uid)

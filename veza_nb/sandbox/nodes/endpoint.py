@@ -9,11 +9,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from veza_nb.sandbox.clock import Clock
 from veza_nb.sandbox.nodes.behaviors import Behavior
-from veza_nb.sandbox.nodes.releases import repository_of, tag_of
+from veza_nb.sandbox.nodes.releases import service_of, tag_of
 from veza_nb.sandbox.nodes.sites import JSON, LIVENESS_PATHS, READINESS_PATHS, page_of
 
 REFUSED = 0
@@ -51,16 +51,14 @@ class Answer:
 
 @dataclass(slots=True)
 class Share:
-    """Spreads failures evenly: a rate of 0.4 fails two of every five requests."""
+    """Spreads failures evenly, the first at once: a rate of 0.4 fails two of every five."""
 
     debt: float = 0.0
-    requests: int = 0
 
     def take(self, rate: float) -> bool:
         """Count a request; say whether it fails."""
-        self.requests += 1
         self.debt += rate
-        if self.debt < 1:
+        if self.debt < _GRAIN:
             return False
         self.debt -= 1
         return True
@@ -68,14 +66,15 @@ class Share:
 
 @dataclass(slots=True)
 class _Process:
-    """What runs in a container."""
+    """What runs in a container. A release's processes share its failures: users see them even."""
 
     service: str
     version: str
     behavior: Behavior
     since: float
     is_sidecar: bool
-    share: Share = field(default_factory=Share)
+    share: Share
+    requests: int = 0
 
 
 class Endpoints:
@@ -83,13 +82,18 @@ class Endpoints:
 
     Args:
         clock: the cluster's time; a release may change its mind after a while.
+
+    Attributes:
+        turned: how all programs of a service behave now, whatever their release.
     """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._pods: dict[str, dict[str, _Process]] = {}
+        self._shares: dict[str, Share] = {}
         self._observers: list[Observer] = []
         self._own: dict[str, OwnPage] = {}
+        self.turned: Mapping[str, Behavior] = {}
 
     def on_request(self, observer: Observer) -> None:
         """Tell `observer` of every request from now on."""
@@ -110,8 +114,9 @@ class Endpoints:
         is_sidecar: bool = False,
     ) -> None:
         """A container's process begins to listen, or has been listening for so many seconds."""
-        service, since = repository_of(image).rpartition("/")[2], self._clock.monotonic() - age
-        process = _Process(service, tag_of(image), behavior, since, is_sidecar)
+        service, since = service_of(image), self._clock.monotonic() - age
+        share = self._shares.setdefault(image, Share())
+        process = _Process(service, tag_of(image), behavior, since, is_sidecar, share)
         self._pods.setdefault(pod_uid, {})[container] = process
 
     def close(self, pod_uid: str, container: str) -> None:
@@ -146,7 +151,9 @@ class Endpoints:
         elif path in self._own:
             given = Answer(200, *self._own[path](pod_uid))
         else:
-            given = _answer(process, method, path, self._clock.monotonic() - process.since)
+            behavior = self.turned.get(process.service, process.behavior)
+            age = self._clock.monotonic() - process.since
+            given = _answer(process, behavior, method, path, age)
         for observer in self._observers:
             observer(pod_uid, method, path, given.status, given.seconds)
         return given
@@ -157,14 +164,15 @@ def _first(processes: Mapping[str, _Process]) -> _Process | None:
     return next(iter(every), None)
 
 
-def _answer(process: _Process, method: str, path: str, age: float) -> Answer:
-    behavior, age = process.behavior, age + _GRAIN
+def _answer(process: _Process, behavior: Behavior, method: str, path: str, age: float) -> Answer:
+    age += _GRAIN
     if behavior.hangs(age):
         return Answer(504, seconds=math.inf)
     page, error = page_of(process.service, path), _error(behavior, path, age)
     is_check = path in LIVENESS_PATHS or path in READINESS_PATHS
     fails = process.share.take(0.0 if is_check or error else behavior.error_rate)
-    sampled = fails or process.share.requests % _LOG_EVERY == 1
+    process.requests += 1
+    sampled = fails or process.requests % _LOG_EVERY == 1
     if fails:
         error = 500, "internal server error"
     if error is None and page is not None:

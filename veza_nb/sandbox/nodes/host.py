@@ -15,6 +15,7 @@ from veza_nb.sandbox.controllers.base import Informers
 from veza_nb.sandbox.controllers.events import EventRecorder, reference
 from veza_nb.sandbox.controllers.informer import key_of
 from veza_nb.sandbox.nodes.endpoint import Endpoints
+from veza_nb.sandbox.nodes.imagelists import ImageLists
 from veza_nb.sandbox.nodes.releases import Releases, tag_of
 
 _log = logging.getLogger(__name__)
@@ -28,6 +29,7 @@ class Host:
         releases: how images behave.
         endpoints: what listens in the pods.
         logs: where containers print.
+        images: what nodes say that they have of images.
     """
 
     def __init__(
@@ -39,14 +41,22 @@ class Host:
         logs: LogStore,
     ) -> None:
         self.clock = clock
-        self.releases = releases
         self.endpoints = Endpoints(clock)
+        self.learn(releases)
         self.logs = logs
+        self.images = ImageLists(client, informers.nodes)
         self._client = client
         self._informers = informers
         self._recorders: dict[str, EventRecorder] = {}
         self._addresses: dict[str, int] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    def learn(self, releases: Releases) -> None:
+        """Images behave so from now on."""
+        self.releases = releases
+        self.endpoints.turned = {
+            service: releases.behaviors[name] for service, name in releases.turned_to.items()
+        }
 
     def read(self, resource: str, namespace: str, name: str) -> Json | None:
         """An object that a pod refers to; None when there is none."""

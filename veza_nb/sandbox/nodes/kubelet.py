@@ -54,7 +54,7 @@ class Kubelet:
 
     @releases.setter
     def releases(self, releases: Releases) -> None:
-        self._host.releases = releases
+        self._host.learn(releases)
 
     def process(self, pod_uid: str, container: str) -> Process | None:
         """The real program that runs in a container, if one does."""

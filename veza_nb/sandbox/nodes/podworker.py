@@ -116,7 +116,8 @@ class PodWorker:
 
     def _container(self, spec: Json, role: Role, policy: str) -> Container:
         behavior = self._host.releases.of(spec["image"], task=policy != "Always")
-        return Container(spec["name"], spec["image"], behavior, role, policy)
+        pushes = self._host.releases.pushes.get(spec["image"], 0)
+        return Container(spec["name"], spec["image"], behavior, role, policy, pushes)
 
     def _begin(self) -> None:
         self._started_at = timestamp(self._host.clock.now())

@@ -75,6 +75,7 @@ class Preparation:
     def _configure(self) -> None:
         """See that all is there that the container refers to."""
         at = self.at
+        at.host.images.add(at.pod.item["spec"]["nodeName"], at.container.image)
         at.pod.connect()
         try:
             env = environment.of(at.pod.item, at.spec, at.host.read, at.pod.address)

@@ -7,16 +7,18 @@ a program of the machine. Each runs as a process group of its own that dies with
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 _SANDBOX = Path(__file__).parent.parent
-_TETHER = _SANDBOX / "tether.py"
+_TETHER, _HANDED = _SANDBOX / "tether.py", _SANDBOX / "handed.py"
 PROGRAMS: Mapping[str, Path] = {"migrate": _SANDBOX / "programs" / "migrate.py"}
 """Name to the script that is run."""
 
@@ -64,16 +66,21 @@ class Process:
         script = PROGRAMS.get(argv[0])
         if script is None:
             raise UnknownProgramError(f"unknown program {argv[0]!r}; known: {', '.join(PROGRAMS)}")
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())),
-            *(sys.executable, "-I", "-u", str(script), *argv[1:]),
-            stdin=asyncio.subprocess.PIPE if writable else asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=_environment(env),
-            cwd=cwd,
-            start_new_session=True,
-        )
+        # Not on the command line: everybody on this machine can read that.
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as file:
+            json.dump(argv[1:], file)
+            file.seek(0)
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-S", str(_TETHER), str(os.getpid())),
+                *(sys.executable, "-I", "-u", str(_HANDED), str(file.fileno()), str(script)),
+                stdin=asyncio.subprocess.PIPE if writable else asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=_environment(env),
+                cwd=cwd,
+                start_new_session=True,
+                pass_fds=(file.fileno(),),
+            )
         return cls(process)
 
     def write(self, data: bytes) -> None:

@@ -30,6 +30,7 @@ __all__ = [
     "load",
     "parse",
     "repository_of",
+    "service_of",
     "tag_of",
 ]
 
@@ -69,12 +70,17 @@ class Releases:
         images: name of the behaviour, by full image.
         tags: `(fragment, behaviour)`, the first whose fragment the tag contains counts.
         programs: what images carry; the first whose pattern fits counts.
+        pushes: how often another program was pushed under an image's name.
+        turned_to: name of the behaviour that all programs of a service have now, whatever their
+            release: what they depend on is down.
     """
 
     behaviors: Mapping[str, Behavior] = field(default_factory=dict)
     images: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[tuple[str, str], ...] = ()
     programs: tuple[Carried, ...] = ()
+    pushes: Mapping[str, int] = field(default_factory=dict)
+    turned_to: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, image: str, *, task: bool = False) -> Behavior:
         """How a container with that image behaves; a task is one that is meant to end."""
@@ -90,10 +96,31 @@ class Releases:
         """The real program in an image."""
         return next((one for one in self.programs if fnmatchcase(image, one.image)), None)
 
-    def with_behavior(self, image: str, name: str) -> Releases:
-        """The same catalogue, where that image has the behaviour of that name."""
+    def acting(self, image: str) -> Behavior:
+        """How a server with that image acts now, as what it depends on lets it."""
+        turned = self.turned_to.get(service_of(image))
+        return self.of(image) if turned is None else self.behaviors[turned]
+
+    def turned(self, service: str, name: str) -> Releases:
+        """The same, where a service's programs behave so; "" lets them be themselves again."""
+        rest = {key: value for key, value in self.turned_to.items() if key != service}
+        if name:
+            self._check_known(name)
+            rest[service] = name
+        return replace(self, turned_to=rest)
+
+    def pushed(self, image: str, name: str = "") -> Releases:
+        """The same, after another program was pushed under that name; "": it behaves alike."""
+        pushes = {**self.pushes, image: self.pushes.get(image, 0) + 1}
+        return replace(self.with_behavior(image, name) if name else self, pushes=pushes)
+
+    def _check_known(self, name: str) -> None:
         if name not in self.behaviors:
             raise ReleasesError(f"unknown behaviour {name!r}; known: {', '.join(self.behaviors)}")
+
+    def with_behavior(self, image: str, name: str) -> Releases:
+        """The same catalogue, where that image has the behaviour of that name."""
+        self._check_known(name)
         return replace(self, images={**self.images, image: name})
 
 
@@ -110,9 +137,20 @@ def repository_of(image: str) -> str:
     return head + slash + last.split(":", 1)[0]
 
 
-def image_id(image: str) -> str:
-    """The image by digest, as a container's status shows it; the same for the same image."""
-    digest = hashlib.sha256(image.encode()).hexdigest()
+def service_of(image: str) -> str:
+    """The service that an image is of: the last part of its repository."""
+    return repository_of(image).rpartition("/")[2]
+
+
+def image_id(image: str, pushes: int = 0) -> str:
+    """The image by digest, as a container's status shows it.
+
+    Args:
+        image: the same for the same image,
+        pushes: until another program is pushed under its name.
+    """
+    pushed = f"{image} {pushes}" if pushes else image
+    digest = hashlib.sha256(pushed.encode()).hexdigest()
     return f"{repository_of(image)}@sha256:{digest}"
 
 

@@ -23,6 +23,11 @@ def created(document: Json, _now: datetime) -> list[Any]:
     return [name_of(document), document["metadata"].get("creationTimestamp")]
 
 
+def custom(document: Json, now: datetime) -> list[Any]:
+    """Cells of kinds of which the server knows no more than that they are there."""
+    return [name_of(document), age(document, now)]
+
+
 def node(document: Json, now: datetime) -> list[Any]:
     """Cells of a Node."""
     state, info = status_of(document), status_of(document).get("nodeInfo") or {}
