@@ -1,8 +1,8 @@
 # Each goal does all of its set-up: a machine with Python (3.11 or newer) and git is enough.
 PYTHON ?= python3
 SCENARIO ?= crash-loop
-# Four at a time on any machine: most tests wait for a cluster, not for a processor.
-PYTEST_ARGS ?= -n 4
+# Six at a time on any machine: most tests wait for a cluster, not for a processor.
+PYTEST_ARGS ?= -n 6
 LOCK := $(shell cat uv.lock pyproject.toml | git hash-object --stdin)
 READY := .venv/ready-$(LOCK)
 BIN := .venv/bin

@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 
 from veza_nb.accounts import Cluster, Record, durations_of
-from veza_nb.checks import Baseline, Check, Verification
+from veza_nb.checklist import conclude
+from veza_nb.checks import Baseline, Check
 from veza_nb.cluster.client import Permission
 from veza_nb.detect import Detection
 from veza_nb.evidence import Evidence, Finding
@@ -17,8 +18,10 @@ from veza_nb.preflight import Preflight
 from veza_nb.revisions import History, Revision, Standing
 from veza_nb.rollout import RolloutState
 from veza_nb.samples import Probe, Sample
+from veza_nb.timeline import Band, Curve, Mark, Panel, Timeline
 from veza_nb.troubles import Trouble
-from veza_nb.vocabulary import Decision, Level, Outcome, RolloutPhase, Severity, Verdict
+from veza_nb.vitals import Vitals
+from veza_nb.vocabulary import Decision, Item, Level, Outcome, RolloutPhase, Severity, Verdict
 
 NOW = datetime(2026, 11, 24, 8, 39, 12, tzinfo=UTC)
 REGISTRY = "registry.veza.example/veza-backend-api"
@@ -160,6 +163,15 @@ GOOD = revision(
     available=2,
     change_cause="release v1.2.4",
     reasons=("2 pods of it are available now", "in service for 3 d 4 h before it was replaced"),
+    served=((ago(days=9), ago(days=5, hours=20)),),
+    vitals=Vitals(
+        changed_by=("kubectl-set",),
+        size=3,
+        fully_available=True,
+        fully_available_at=ago(days=9),
+        restarts=1,
+        last_restart=ago(hours=2),
+    ),
 )
 WORSE = revision(
     2,
@@ -174,6 +186,25 @@ HISTORY = History(
     recommended=GOOD,
     reasons=("Revision 3 was in service for 3 d 4 h, and 2 of its pods still serve.",),
     revision_history_limit=10,
+)
+LONG_HISTORY = History(
+    revisions=tuple(
+        revision(
+            number,
+            f"v1.{number}.0",
+            Standing.CURRENT
+            if number == 50
+            else Standing.GOOD
+            if number == 7
+            else Standing.UNKNOWN,
+            created=ago(days=51 - number),
+        )
+        for number in range(50, 0, -1)
+    ),
+    current=None,
+    recommended=revision(7, "v1.7.0", Standing.GOOD),
+    reasons=("Revision 7: marked 'good' after an earlier incident.",),
+    revision_history_limit=50,
 )
 NO_CHOICE = History(
     revisions=(LIVE,),
@@ -280,27 +311,87 @@ PROBES = (
     ),
 )
 
-BACK = Verification(
-    Verdict.PASS,
+BACK = conclude(
     (
         Check(
             "observed", "The controller has seen the change", Verdict.PASS, ("generation 8 seen",)
         ),
-        Check("updated", "All pods are of the planned template", Verdict.PASS, ("3 of 3",)),
+        Check(
+            "updated",
+            "All pods are of the planned template",
+            Verdict.PASS,
+            ("3 of 3",),
+            item=Item.PODS,
+        ),
         Check("old-gone", "No old pod is left", Verdict.PASS, ("0 old pods",)),
         Check(
-            "probe-health", "health answers as before", Verdict.PASS, ("5 of 5", "95 % in 16 ms")
+            "probe-health",
+            "health answers as before",
+            Verdict.PASS,
+            ("5 of 5", "95 % in 16 ms"),
+            item=Item.HEALTH,
         ),
     ),
 )
-NOT_BACK = Verification(
-    Verdict.FAIL,
+NOT_BACK = conclude(
     (
         *BACK.checks[:2],
         Check(
-            "probe-tracks", "/api/v1/tracks answers", Verdict.INCONCLUSIVE, ("it was not asked",)
+            "probe-tracks",
+            "/api/v1/tracks answers",
+            Verdict.INCONCLUSIVE,
+            ("it was not asked",),
+            item=Item.ENDPOINTS,
         ),
-        Check("soak", "It held for 10 s", Verdict.FAIL, (f"{pod('x2x8l')} restarted 2 times.",)),
+        Check(
+            "soak",
+            "It held for 10 s",
+            Verdict.FAIL,
+            (f"{pod('x2x8l')} restarted 2 times.",),
+            item=Item.PODS,
+        ),
+    ),
+)
+
+COURSE = Timeline(
+    begin=ago(seconds=90),
+    end=NOW,
+    bands=(
+        Band(
+            "revision 5, was 3",
+            "target",
+            (
+                (ago(seconds=88), 2.0),
+                (ago(seconds=87), None),
+                (ago(seconds=40), 2.0),
+                (ago(seconds=35), 3.0),
+                (NOW, 3.0),
+            ),
+        ),
+        Band("revision 4", "left", ((ago(seconds=88), 2.0), (ago(seconds=35), 0.0))),
+    ),
+    desired=3,
+    panels=(
+        Panel(
+            "Failed requests",
+            "%",
+            (
+                Curve("health", ((ago(seconds=88), 100.0), (ago(seconds=30), 0.0), (NOW, 0.0))),
+                Curve("/api/v1/tracks", ((ago(seconds=88), None), (NOW, 0.0))),
+            ),
+        ),
+        Panel(
+            "error rate (Prometheus)",
+            "",
+            (Curve("error rate", ((ago(seconds=90), 0.31), (NOW, 0.004))),),
+            0.02,
+        ),
+    ),
+    marks=(
+        Mark(ago(seconds=88), "detected"),
+        Mark(ago(seconds=42), "approved"),
+        Mark(ago(seconds=41), "undo"),
+        Mark(NOW, "verified"),
     ),
 )
 

@@ -1,12 +1,20 @@
 """What counts as a yes."""
 
 import dataclasses
+from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from veza_nb.approvals import Approval, read_confirmation
+from veza_nb.clock import ManualClock
+from veza_nb.guards import Guard
+from veza_nb.logbook import Logbook, identity_of
 from veza_nb.plans import Plan, Refusal
+from veza_nb.records import Record
+from veza_nb.vocabulary import JournalEvent, Level, Step
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -84,3 +92,50 @@ def test_where_two_people_are_required_another_one_does(plan: Plan) -> None:
 
     assert isinstance(read, Approval)
     assert read.approver == "bob"
+
+
+FREEZE = (Guard("change-freeze", Level.WARN, "Changes are frozen; you break that.", ""),)
+LOCKED = (Guard("locked", Level.WARN, "You take the lock from them.", ""),)
+
+
+@pytest.fixture
+def approves(tmp_path: Path, plan: Plan) -> Callable[[dict[str, Any], dict[str, Any]], bool]:
+    """Whether an approval of the plan changed in one way holds for it changed in another."""
+
+    def asked(approved: dict[str, Any], sent: dict[str, Any]) -> bool:
+        first = Record(incident_id="i", service=plan.service, operator="kim")
+        logbook = Logbook.open(tmp_path, first, clock=ManualClock())
+        said = identity_of(dataclasses.replace(plan, **approved))
+        logbook.journal.append(Step.APPROVE, JournalEvent.APPROVAL, said)
+        logbook.let_go()
+        return logbook.approves(dataclasses.replace(plan, **sent))
+
+    return asked
+
+
+@pytest.mark.parametrize(
+    ("approved", "sent", "holds"),
+    [
+        ({}, {}, True),
+        ({}, {"generation": 4}, False),
+        ({}, {"uid": "another"}, False),
+        ({}, {"template": {"spec": {}}}, False),
+        ({"migrate_down": 2}, {"migrate_down": 2}, True),
+        ({"migrate_down": 2}, {}, False),
+        ({"migrate_down": 2}, {"migrate_down": 1}, False),
+        ({}, {"migrate_down": 2}, False),
+        ({}, {"guards": FREEZE}, False),
+        ({}, {"guards": LOCKED}, False),
+        ({"guards": FREEZE}, {"guards": LOCKED}, False),
+        ({"guards": (*FREEZE, *LOCKED)}, {"guards": LOCKED}, True),
+        ({"guards": LOCKED}, {}, True),
+    ],
+)
+def test_an_approval_holds_for_what_was_shown_and_for_nothing_more(
+    approves: Callable[[dict[str, Any], dict[str, Any]], bool],
+    approved: dict[str, Any],
+    sent: dict[str, Any],
+    *,
+    holds: bool,
+) -> None:
+    assert approves(approved, sent) is holds

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from veza_nb.attempts import Effect, changed, newest, read_attempts, unsettled
+from veza_nb.attempts import Effect, changed, going_on, newest, read_attempts, unsettled
+from veza_nb.choices import RECOMMENDED, Choice, read_choice
 from veza_nb.clock import ManualClock
 from veza_nb.journal import Journal
 from veza_nb.vocabulary import JournalEvent, Step
@@ -17,8 +18,13 @@ def journal(tmp_path: Path) -> Journal:
     return Journal.open(tmp_path / "journal.jsonl", actor="kim", clock=ManualClock())
 
 
-def intend(journal: Journal) -> int:
-    return journal.append(Step.UNDO, JournalEvent.INTENT, INTENT).seq
+def intend(journal: Journal, **more: object) -> int:
+    return journal.append(Step.UNDO, JournalEvent.INTENT, {**INTENT, **more}).seq
+
+
+def named(to_revision: int = 0, as_of: str = "") -> Choice:
+    now = ManualClock().now()
+    return read_choice(to_revision=to_revision, as_of=as_of, image="", now=now)
 
 
 def settle(journal: Journal, intent: int, effect: Effect) -> None:
@@ -74,3 +80,38 @@ def test_late_result_settles_the_first_and_leaves_the_second(journal: Journal) -
     assert [one.effect for one in attempts] == [Effect.DONE, Effect.NONE]
     assert changed(attempts) is True
     assert unsettled(attempts) is None
+
+
+def test_of_several_patches_for_one_generation_the_others_did_not_take_effect(
+    journal: Journal,
+) -> None:
+    intend(journal)
+    other = intend(journal, generation=4)
+    settle(journal, intend(journal), Effect.DONE)
+    attempts = read_attempts(journal.lines)
+
+    assert [one.effect for one in attempts] == [Effect.NONE, Effect.UNKNOWN, Effect.DONE]
+    open_ = unsettled(attempts)
+    assert open_ is not None
+    assert open_.intent == other
+
+
+@pytest.mark.parametrize("choice", [named(to_revision=41), named(as_of="2h")])
+def test_same_words_again_mean_what_was_sent(journal: Journal, choice: Choice) -> None:
+    settle(journal, intend(journal, asked=choice.said), Effect.DONE)
+    attempts = read_attempts(journal.lines)
+
+    assert going_on(choice, attempts) == (RECOMMENDED, attempts[0])
+    assert going_on(RECOMMENDED, attempts) == (RECOMMENDED, attempts[0])
+
+
+def test_other_words_are_a_choice_of_their_own(journal: Journal) -> None:
+    settle(journal, intend(journal, asked="41"), Effect.DONE)
+
+    assert going_on(named(to_revision=40), read_attempts(journal.lines)) == (named(40), None)
+
+
+def test_words_count_where_nothing_took_effect(journal: Journal) -> None:
+    settle(journal, intend(journal, asked="41"), Effect.NONE)
+
+    assert going_on(named(to_revision=41), read_attempts(journal.lines)) == (named(41), None)

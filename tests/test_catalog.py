@@ -62,6 +62,25 @@ def test_unknown_service_is_refused_with_those_that_exist() -> None:
         ("extends: veza\nverify: {soak_seconds: -1}\n", 2, "expected `float` >= 0"),
         ("extends: veza\nverify:\n  soak_seconds: .nan\n", 3, "expected `float`"),
         ("extends: veza\nverify:\n  samples: 0\n", 3, "expected `int` >= 3"),
+        ("extends: veza\nverify: {max_steps: 0}\n", 2, "expected `int` >= 1"),
+        ("extends: veza\nverify:\n  smoke: [{name: a, command: []}]\n", 3, "length >= 1"),
+        ("extends: veza\nverify:\n  smoke: [{name: a/b, command: [c]}]\n", 3, "matching regex"),
+        (
+            "extends: veza\nverify:\n  smoke:\n    - {name: a, command: [c]}\n"
+            "    - {name: a, command: [d]}\n",
+            5,
+            "two smoke tests 'a'",
+        ),
+        (
+            "extends: veza\nverify:\n  smoke:\n    - {name: a, command: [c], services: [x]}\n",
+            4,
+            "'x' is not a service",
+        ),
+        (
+            "extends: veza\nservices:\n  veza-frontend: {external_url: www.example.org}\n",
+            3,
+            "external_url of veza-frontend is not http:// or https://",
+        ),
         ("services:\n  a:\n    endpoints: [{path: nope}]\n", 3, "matching regex"),
         ("services:\n  a:\n    endpoints: [{path: /, status: 9}]\n", 3, "expected `int` >= 100"),
         ("a: &a [*a]\n", 1, "refers to itself"),
@@ -124,3 +143,70 @@ def test_a_broken_freeze_is_refused_with_its_line(tmp_path: Path, line: str, sai
 
     with pytest.raises(CatalogError, match=rf"services.yaml:3: .*{said}"):
         load_catalog(path)
+
+
+SHOP = """
+namespace: shop
+services:
+  web: {depends_on: [api], workload: web-v2}
+  api:
+    depends_on: [auth]
+    backing:
+      - {kind: statefulset, name: postgres, namespace: data}
+      - {kind: service, name: queue}
+  auth: {kind: StatefulSet}
+  mail: {namespace: post}
+"""
+
+
+def test_a_service_knows_its_neighbours_and_what_they_are_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "shop.yaml"
+    path.write_text(SHOP)
+    book = load_catalog(path)
+
+    def of(service: str) -> list[tuple[str, str, str]]:
+        nearby = book.service(service).nearby
+        return [(one.role, str(one), one.namespace) for one in nearby]
+
+    assert of("api") == [
+        ("needed", "statefulset/postgres", "data"),
+        ("needed", "service/queue", "shop"),
+        ("needed", "statefulset/auth", "shop"),
+        ("dependent", "deployment/web-v2", "shop"),
+        ("other", "deployment/mail", "post"),
+    ]
+    assert [role for role, _, _ in of("web")] == ["needed", "needed", "other"]
+    assert {place for _, _, place in of("mail")} == {"shop"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("kind: service,", "kind: queue,", 9, "kind|queue"),
+        ("name: postgres,", "name: '',", 8, "length"),
+        (
+            "mail: {",
+            "mail: {nearby: [{role: other, kind: x, name: y, namespace: z}], ",
+            11,
+            "nearby",
+        ),
+    ],
+)
+def test_broken_neighbours_are_refused_with_their_line(
+    tmp_path: Path, old: str, new: str, line: int, said: str
+) -> None:
+    path = tmp_path / "shop.yaml"
+    assert old in SHOP
+    path.write_text(SHOP.replace(old, new))
+
+    with pytest.raises(CatalogError, match=rf"{path}:{line}: .*({said})"):
+        load_catalog(path)
+
+
+def test_the_usual_soak_is_longer_than_what_turns_bad_after_20_s_needs_to_show() -> None:
+    verify = load_catalog().verify
+
+    # Ten of its seconds of failing, one request a second: enough to tell by `rates`.
+    assert verify.soak_seconds >= 30
+    assert verify.interval_seconds <= 1
+    assert (verify.max_steps, verify.smoke, verify.require_users) == (1, (), False)

@@ -13,19 +13,18 @@ from tests.builders import (
     crashing,
     deployment,
     pod,
-    probe,
     recorded,
     replicaset,
     template,
     workload,
 )
+from veza_nb.checklist import checklist, conclude, replaced
 from veza_nb.checks import (
     Baseline,
     Check,
-    conclude,
-    probe_checks,
     rollout_checks,
     soak_check,
+    target_check,
 )
 from veza_nb.choices import Choice
 from veza_nb.findings import Diagnosis
@@ -33,7 +32,7 @@ from veza_nb.objects import Workload
 from veza_nb.orders import Order
 from veza_nb.plans import Plan, make_plan
 from veza_nb.revisions import read_history
-from veza_nb.vocabulary import Decision, Verdict
+from veza_nb.vocabulary import Decision, Item, Verdict
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 VERDICTS = st.sampled_from(list(Verdict))
@@ -149,6 +148,14 @@ def test_scaled_to_zero_fails_and_proves_nothing() -> None:
     }
 
 
+@pytest.mark.parametrize("before", [0, 1, 3])
+def test_at_zero_it_never_passes_not_even_where_it_stood_there_before(before: int) -> None:
+    seen = undone(replicas=0, pods=[])
+    checks = rollout_checks(seen, PLAN, replace(BEFORE, replicas=before))
+
+    assert conclude(checks).verdict is not PASS
+
+
 def test_pods_that_were_not_seen_are_inconclusive_never_pass() -> None:
     assert wrong(undone(pods=[])) == dict.fromkeys(
         ("updated", "no-old-pods", "available"), INCONCLUSIVE
@@ -172,75 +179,6 @@ def test_the_recorded_failure_is_no_recovery() -> None:
         "no-old-pods",
         "available",
     }
-
-
-# Probes.
-
-
-def probed(*probes: Any, before: tuple[Any, ...] = ()) -> dict[str, Verdict]:
-    baseline = replace(BEFORE, probes=before)
-    return {check.name: check.verdict for check in probe_checks(probes, baseline)}
-
-
-def test_good_answers_pass() -> None:
-    assert probed(probe(200, 200, 200)) == {
-        "probe-health-answers": PASS,
-        "probe-health-speed": PASS,
-    }
-
-
-def test_endpoints_are_told_apart() -> None:
-    both = probed(probe(200, 200, 200), probe(500, 500, 500, name="/api/v1/tracks"))
-
-    assert both["probe-health-answers"] is PASS
-    assert both["probe-api-v1-tracks-answers"] is FAIL
-
-
-def test_one_failure_in_twenty_is_tolerated_and_shown() -> None:
-    [answers, _] = probe_checks([probe(500, *[200] * 19)], BEFORE)
-
-    assert answers.verdict is PASS
-    assert answers.evidence == ("1 of 20 requests failed (HTTP 500: 1), HTTP 200 expected",)
-    assert probed(probe(500, *[200] * 18))["probe-health-answers"] is FAIL
-
-
-def test_slow_answers_fail() -> None:
-    assert probed(probe(200, 200, 200, seconds=1.5)) == {
-        "probe-health-answers": PASS,
-        "probe-health-speed": FAIL,
-    }
-
-
-def test_no_answer_at_all_says_nothing_about_speed() -> None:
-    assert probed(probe(None, None, None)) == {
-        "probe-health-answers": FAIL,
-        "probe-health-speed": INCONCLUSIVE,
-    }
-
-
-@pytest.mark.parametrize("statuses", [(), (200,), (200, 200)])
-def test_too_few_requests_prove_nothing(statuses: tuple[int, ...]) -> None:
-    assert set(probed(probe(*statuses)).values()) == {INCONCLUSIVE}
-
-
-def test_without_any_endpoint_it_is_inconclusive() -> None:
-    assert probed() == {"probes": INCONCLUSIVE}
-
-
-def test_an_endpoint_asked_before_and_not_now_is_a_gap() -> None:
-    checked = probed(probe(200, 200, 200), before=(probe(500), probe(500, name="/tracks")))
-
-    assert checked["probe-tracks"] is INCONCLUSIVE
-
-
-def test_what_it_answered_before_stands_beside_it() -> None:
-    baseline = replace(BEFORE, probes=(probe(500, 500),))
-    [answers, _] = probe_checks([probe(200, 200, 200)], baseline)
-
-    assert answers.evidence == (
-        "3 requests, all good",
-        "before: 2 of 2 requests failed (HTTP 500: 2), HTTP 200 expected",
-    )
 
 
 # The soak.
@@ -282,3 +220,71 @@ def test_the_worst_check_decides_and_a_gap_never_passes(seen: list[Verdict]) -> 
     assert verification.checks == tuple(checks)
     assert (verification.verdict is FAIL) == (FAIL in seen)
     assert (verification.verdict is PASS) == (bool(seen) and set(seen) == {PASS})
+
+
+# The runbook's nine lines.
+
+
+def test_the_checklist_is_the_runbooks_in_its_order_whatever_was_checked() -> None:
+    assert [(entry.number, str(entry.title)) for entry in checklist(())] == [
+        (1, "previous version identified"),
+        (2, "rollback executed"),
+        (3, "pods running and ready"),
+        (4, "health checks passing"),
+        (5, "application logs show no errors"),
+        (6, "critical endpoints responding"),
+        (7, "metrics normalised"),
+        (8, "users can access the platform"),
+        (9, "monitoring alerts cleared"),
+    ]
+    assert {entry.verdict for entry in checklist(())} == {INCONCLUSIVE}
+    assert all(entry.by_hand for entry in checklist(()))
+
+
+def test_a_complete_undo_fills_the_first_three_lines() -> None:
+    checks = (target_check(PLAN), *rollout_checks(undone(), PLAN, BEFORE))
+    first, second, third, *others = conclude(checks).entries
+
+    assert first.checks == ("target",)
+    assert second.checks == ("observed", "live-template", "no-old-pods")
+    assert third.checks == ("updated", "available", "replicas")
+    assert {entry.verdict for entry in (first, second, third)} == {PASS}
+    assert all(entry.checks == () for entry in others)
+
+
+@given(st.lists(st.tuples(st.sampled_from(list(Item)), VERDICTS, st.booleans())))
+def test_a_line_is_as_good_as_its_worst_check_and_no_check_is_lost(
+    seen: list[tuple[Item, Verdict, bool]],
+) -> None:
+    checks = [
+        Check(f"c{n}", "", verdict, (), advisory=advisory, item=item)
+        for n, (item, verdict, advisory) in enumerate(seen)
+    ]
+    verification = conclude(checks)
+
+    assert sorted(n for entry in verification.entries for n in entry.checks) == sorted(
+        check.name for check in checks
+    )
+    for entry in verification.entries:
+        mine = {check.verdict for check in checks if check.name in entry.checks}
+        assert (entry.verdict is PASS) == (mine == {PASS})
+        assert (entry.verdict is FAIL) == (FAIL in mine)
+
+
+def test_what_is_only_advice_shows_on_its_line_and_does_not_open_the_verdict() -> None:
+    good = Check("a", "", PASS, (), item=Item.PODS)
+    unasked = Check("b", "", INCONCLUSIVE, (), advisory=True, item=Item.USERS)
+    verification = conclude([good, unasked])
+
+    assert verification.verdict is PASS
+    assert verification.entries[7].verdict is INCONCLUSIVE
+
+
+def test_an_answer_given_later_changes_line_and_verdict() -> None:
+    good = Check("a", "", PASS, (), item=Item.PODS)
+    unasked = Check("users", "", INCONCLUSIVE, (), advisory=True, item=Item.USERS)
+    no = replace(unasked, verdict=FAIL)
+    verification = replaced(conclude([good, unasked]), no)
+
+    assert verification.checks == (good, no)
+    assert (verification.verdict, verification.entries[7].verdict) == (FAIL, FAIL)

@@ -5,7 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.builders import NOW, Json, ago, deployment, replicaset, template, workload
-from veza_nb.choices import Choice, find_chosen, read_choice, read_moment, why_none
+from veza_nb.choices import (
+    Choice,
+    find_chosen,
+    fixed_moment,
+    read_choice,
+    read_moment,
+    why_none,
+)
 from veza_nb.errors import UsageError
 from veza_nb.revisions import History, read_history
 
@@ -29,6 +36,14 @@ def number(history: History, choice: Choice) -> int:
 )
 def test_as_of_takes_what_was_in_service_then(hours: float, expected: int) -> None:
     assert expected == number(three(), Choice(as_of=NOW - timedelta(hours=hours)))
+
+
+def test_ago_means_the_same_moment_however_late_it_is_read_again() -> None:
+    said = fixed_moment("2h", NOW)
+
+    assert NOW - timedelta(hours=2) == read_moment(said, NOW + timedelta(hours=9))
+    assert said == fixed_moment(said, NOW + timedelta(hours=9))
+    assert ["", "soon"] == [fixed_moment(text, NOW) for text in ("", "soon")]
 
 
 def test_as_of_the_future_takes_what_is_live() -> None:

@@ -50,11 +50,14 @@ def test_the_training_cluster_knows_nothing_of_the_kit(graph: grimp.ImportGraph)
 
 
 PURE = (
+    *("rates", "checklist", "probechecks", "userchecks", "smokechecks", "monitorchecks"),
     *("approvals", "checks", "plans", "choices", "orders", "managers", "findings", "symptoms"),
-    *("guards.case", "guards.basics", "guards.images", "guards.owners", "guards.surroundings"),
-    *("reputation", "surroundings", "quotas", "references"),
+    *("guards.case", "guards.basics", "guards.byhand", "guards.images", "guards.owners"),
+    "guards.surroundings",
+    *("reputation", "vitals", "surroundings", "quotas", "references"),
+    *("yamldiff", "series", "timeline"),
     *("podsymptoms", "lateness", "scene", "evidence", "rollout", "revisions", "troubles"),
-    *("replicasets", "podtemplates"),
+    *("replicasets", "podtemplates", "controllerrevisions", "byhand"),
 )
 EDGE = frozenset(
     {"time", "random", "secrets", "os", "pathlib", "socket", "subprocess", "threading"}

@@ -161,6 +161,21 @@ class TestAcquiring:
 
         assert since == lease(cluster).spec.acquire_time
 
+    def test_acquiring_what_is_not_renewed_any_more_renews_it_again(
+        self, make: Callable[..., Lock]
+    ) -> None:
+        lock = make("ann", duration=20_000)  # longer than any lock is renewed
+        lock.acquire()
+        hold = lock._hold
+        assert hold is not None
+        first = hold.renewer
+        assert first is not None
+        first.join(timeout=10)
+        lock.acquire()
+
+        assert hold is lock._hold
+        assert hold.renewer is not first
+
 
 class TestTheSameIncident:
     def test_gets_the_lock_of_its_killed_process_back_at_once(
@@ -168,6 +183,18 @@ class TestTheSameIncident:
     ) -> None:
         left_by(cluster, f"kim@{HERE} (pid {dead_pid()})", "same")
         make("kim", "same").acquire()
+
+        assert f"(pid {os.getpid()})" in lease(cluster).spec.holder_identity
+
+    def test_gets_the_lock_of_its_dead_process_that_nobody_has_asked_after(
+        self, make: Callable[..., Lock], cluster: Cluster
+    ) -> None:
+        with subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE) as other:
+            assert other.stdout is not None
+            other.stdout.read()  # its end; only this process could ask how it ended
+            os.waitid(os.P_PID, other.pid, os.WEXITED | os.WNOWAIT)
+            left_by(cluster, f"kim@{HERE} (pid {other.pid})", "same")
+            make("kim", "same").acquire()
 
         assert f"(pid {os.getpid()})" in lease(cluster).spec.holder_identity
 

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import NOW, ago, deployment, pod, replicaset, template, workload
-from veza_nb.checks import Check, conclude
+from veza_nb.checklist import conclude
+from veza_nb.checks import Check
 from veza_nb.logchecks import log_check
 from veza_nb.logfindings import log_findings
 from veza_nb.loglines import LONGEST, PodLog, error_groups, is_error, kind_of, release_errors

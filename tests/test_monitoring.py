@@ -22,7 +22,7 @@ from veza_nb.measures import (
 )
 from veza_nb.monitorchecks import monitor_checks
 from veza_nb.monitored import monitored
-from veza_nb.monitoring import alerts, measure
+from veza_nb.monitoring import alerts, measure, measure_range
 from veza_nb.objects import Workload
 from veza_nb.revisions import read_history
 from veza_nb.rollout import read_rollout
@@ -70,6 +70,51 @@ def test_a_query_has_a_number_or_a_reason_why_not(
     assert value == read.value
     assert read.problem.startswith(problem)
     assert bool(read.problem) is (value is None)
+
+
+def test_a_number_over_time_has_one_reading_a_step(stack: Monitoring) -> None:
+    begin, minute = THEN - timedelta(minutes=2), timedelta(minutes=1)
+
+    read = measure_range(stack, "rate", begin, THEN + minute, minute)
+
+    assert [0.01, 0.01, 0.4, 0.4] == [one.value for one in read]
+    assert [begin + n * minute for n in range(4)] == [one.at for one in read]
+
+
+def test_an_odd_step_loses_no_reading(stack: Monitoring) -> None:
+    begin, step = THEN - timedelta(microseconds=54_321), timedelta(seconds=1.4631117)
+
+    read = measure_range(stack, "rate", begin, begin + timedelta(seconds=146), step)
+
+    assert len(read) == 100
+    assert [one for one in read if one.value is None] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "problem"),
+    [
+        ("nothing", "no data"),
+        ("shard", "2 series where one was expected"),
+        ("strange", "no data"),
+        ("rate / 0", "no data"),
+        ("rate{", "HTTP 400: "),
+    ],
+)
+def test_a_number_over_time_that_is_none_is_a_gap_and_no_error(
+    stack: Monitoring, query: str, problem: str
+) -> None:
+    read = measure_range(stack, query, THEN, THEN + timedelta(minutes=3), timedelta(minutes=1))
+
+    assert [None] * 4 == [one.value for one in read]
+    assert all(one.problem.startswith(problem) for one in read)
+
+
+def test_a_number_over_time_has_a_gap_before_its_first_sample(stack: Monitoring) -> None:
+    begin = THEN - timedelta(minutes=70)
+
+    read = measure_range(stack, "rate", begin, begin + timedelta(minutes=12), timedelta(minutes=4))
+
+    assert [None, None, None, 0.01] == [one.value for one in read]
 
 
 def test_before_the_rollout_and_now_are_two_moments(stack: Monitoring) -> None:

@@ -8,12 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import HEALTHY, NOW, probe
-from veza_nb.checks import Baseline, conclude, probe_checks, rollout_checks, soak_check
+from veza_nb.checklist import conclude
+from veza_nb.checks import Baseline, rollout_checks, soak_check
 from veza_nb.choices import Choice
 from veza_nb.findings import decide, find
 from veza_nb.objects import Workload
 from veza_nb.orders import Order
 from veza_nb.plans import Plan, make_plan
+from veza_nb.probechecks import probe_checks
 from veza_nb.revisions import read_history
 from veza_nb.rollout import read_restarts, read_rollout, settled
 from veza_nb.vocabulary import RolloutPhase, Verdict

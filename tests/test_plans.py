@@ -85,6 +85,17 @@ def names(of: Plan) -> dict[str, Level]:
 # The plan itself.
 
 
+@pytest.mark.parametrize("why", ["break_glass", "force_lock"])
+def test_an_id_that_was_approved_without_breaking_a_rule_is_none_that_breaks_it(why: str) -> None:
+    seen = failed_release()
+    ids = [
+        plan(seen, ROLL_BACK, **{why: reason}).id
+        for reason in ("", " ", "it burns", "it still does")
+    ]
+
+    assert ids[0] == ids[1] != ids[2] == ids[3]
+
+
 def test_the_recorded_incident_has_a_whole_plan() -> None:
     seen = recorded("08-failed-deadline")
     history = read_history(seen, now=RECORDED_AT)

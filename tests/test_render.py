@@ -7,16 +7,19 @@ from itertools import pairwise
 
 import pytest
 
+from tests.builders import template
 from tests.samples_of_results import (
     BACK,
     BLOCK,
     CLOSED,
+    COURSE,
     CRASHING,
     DIAGNOSIS,
     FORBIDDEN,
     GLANCES,
     HEALTHY,
     HISTORY,
+    LONG_HISTORY,
     MIDWAY,
     NO_CHOICE,
     NOT_BACK,
@@ -30,7 +33,7 @@ from tests.samples_of_results import (
     ago,
 )
 from veza_nb import render
-from veza_nb.checks import Verification
+from veza_nb.checklist import conclude
 from veza_nb.plans import Refusal
 from veza_nb.render import Rendered
 from veza_nb.render.lines import columns, wrapped
@@ -46,7 +49,14 @@ from veza_nb.vocabulary import (
     Severity,
     Verdict,
 )
+from veza_nb.yamldiff import YamlDiff, yaml_diff
 
+DIFFERENCE = render.template_difference(
+    PLAN.changes,
+    yaml_diff(template(image="app:2"), template(image="app:1")),
+    before="revision 4",
+    after="revision 3",
+)
 REFUSAL = Refusal("There is no revision 9.", "Choose one of 4, 3, 2.", (BLOCK,))
 
 SHOWN: dict[str, Rendered] = {
@@ -57,10 +67,15 @@ SHOWN: dict[str, Rendered] = {
     "diagnosis, healthy": render.diagnosis(HEALTHY, now=NOW),
     "diagnosis, unclear": render.diagnosis(UNCLEAR, now=NOW),
     "history": render.history(HISTORY, now=NOW),
+    "history, long": render.history(LONG_HISTORY, now=NOW),
+    "history, all of it": render.history(LONG_HISTORY, now=NOW, everything=True),
     "history, no choice": render.history(NO_CHOICE, now=NOW),
     "plan": render.plan(PLAN),
     "plan, blocked": render.plan(replace(PLAN, guards=(BLOCK, *PLAN.guards))),
     "plan, nothing to do": render.plan(replace(PLAN, noop=True, changes=(), guards=())),
+    "difference": DIFFERENCE,
+    "difference, none": render.template_difference((), YamlDiff(()), before="a", after="b"),
+    "course": render.course(COURSE),
     "refusal": render.refusal(REFUSAL),
     "message": render.message("Approved by ada (service name)."),
     "progress": render.progress(MIDWAY, 6.2, UndoKind.DONE),
@@ -68,7 +83,7 @@ SHOWN: dict[str, Rendered] = {
     "soak": render.soak(12.4, PROBES),
     "verification": render.verification(BACK),
     "verification, failed": render.verification(NOT_BACK),
-    "verification, nothing checked": render.verification(Verification(Verdict.INCONCLUSIVE, ())),
+    "verification, nothing checked": render.verification(conclude(())),
     "closing": render.closing(CLOSED, "records/20261124"),
     "closing, open": render.closing(RECORD, "records/20261124"),
 }
@@ -213,7 +228,8 @@ def test_a_history_marks_live_recommended_and_bad() -> None:
 
     assert "4 ● live" in live
     assert "3 was 1 ✔ good ↩ recommended" in good
-    assert "9 d ago 3 d 4 h 2/2 release v1.2.4" in good
+    assert "\u2265 3 d 4 h 9 d ago 2/2 of 3 replicas 1 restart, last 2 h ago" in good
+    assert "release v1.2.4 by kubectl-set" in good
     assert "2 ✖ bad" in bad
     assert "recommended" not in live + bad
 
@@ -365,21 +381,31 @@ def test_a_soak_shows_what_is_left_and_what_the_endpoints_answer() -> None:
     assert "1 of 3" in tracks
 
 
-def test_a_verification_is_a_checklist_that_begins_with_what_failed() -> None:
+def test_a_verification_is_the_runbooks_checklist_with_the_checks_beneath() -> None:
     result = SHOWN["verification, failed"]
-    marks = [line.split()[0] for line in result.text.splitlines() if line.startswith("  ")]
+    lines = result.text.splitlines()
+    entries = [line.split()[0] for line in lines if re.match(r"  \S \d\. ", line)]
     rows = rows_of(result.html)[1:]
 
-    assert result.text.startswith("✖ The service is not back: 4 checks: 1 fail, 1 inconclusive, 2")
-    assert [mark for mark in marks if mark in "✖?✔"] == ["✖", "?", "✔", "✔"]
-    assert rows[0].startswith("It held for 10 s ✖ fail")
-    assert "it was not asked" in rows[1]
+    assert lines[0].startswith("✖ The service is not back: 4 checks: 1 fail, 1 inconclusive, 2")
+    assert "".join(entries) == "?✔✖??????"
+    beneath = lines.index("  ✖ 3. pods running and ready: fail")
+    assert lines[beneath + 1].split()[:3] == ["✖", "It", "held"]
+    assert lines[beneath + 2].split()[0] == "✔"
+    assert rows[2].startswith("3. pods running and ready ✖ fail ✖ It held for 10 s")
+    assert "1 check passes" in rows[2]
+    assert "it was not asked" in rows[5]
+
+
+def test_a_line_that_nothing_was_checked_for_says_what_a_person_looks_at() -> None:
+    assert "look at the dashboards" in SHOWN["verification"].text
+    assert "look at the dashboards" in rows_of(SHOWN["verification"].html)[7]
 
 
 def test_a_verification_without_checks_is_no_success() -> None:
-    text = SHOWN["verification, nothing checked"].text
+    lines = SHOWN["verification, nothing checked"].text.splitlines()
 
-    assert text == "? It cannot be told whether the service is back: nothing was checked"
+    assert lines[0] == "? It cannot be told whether the service is back: nothing was checked"
 
 
 # --- the first and the last page -------------------------------------------------------------

@@ -42,6 +42,25 @@ def test_the_summary_tells_the_story_in_three_sentences(lines: tuple[Line, ...])
     )
 
 
+def test_the_checklist_stands_before_the_checks(lines: tuple[Line, ...]) -> None:
+    checks = sections(postmortem(CLOSED, lines))["Checks"]
+
+    assert "| pass | 2. rollback executed |  |" in checks
+    assert "| inconclusive | 7. metrics normalised | No metrics are known" in checks
+    assert checks.index("2. rollback") < checks.index("All pods are of the planned template")
+
+
+def test_undos_that_were_not_the_cure_are_told(lines: tuple[Line, ...]) -> None:
+    step = {"from_revision": 5, "to_revision": 4, "images_after": {"api": "app:v4"}}
+    tried = CLOSED.but(steps=({**step, "verdict": "fail", "failed": ["health answers"]},))
+
+    assert sections(postmortem(tried, lines))["Tried on the way"] == (
+        "- From revision 5 to revision 4 (`app:v4`): verification said fail (health answers)"
+    )
+    assert "was rolled back in 2 steps from revision 5 to revision 3" in postmortem(tried, lines)
+    assert "Tried on the way" not in postmortem(CLOSED, lines)
+
+
 def test_the_timeline_has_every_line_of_the_journal(lines: tuple[Line, ...]) -> None:
     timeline = sections(postmortem(CLOSED, lines))["Timeline"].splitlines()
 

@@ -7,10 +7,12 @@ import pytest
 
 from tests.builders import NOW, Json, ago, deployment, replicaset, template, workload
 from veza_nb.accounts import Record
+from veza_nb.journal import Line
 from veza_nb.objects import ReplicaSet
 from veza_nb.remember import remarks
 from veza_nb.reputation import BAD, GOOD, Mark, read_mark, write_mark
 from veza_nb.revisions import History, Standing, read_history
+from veza_nb.vocabulary import JournalEvent, Step
 
 VERDICT = "veza.dev/rollback-verdict"
 
@@ -73,22 +75,47 @@ def test_a_good_word_does_not_stand_against_pods_that_fail_today() -> None:
     assert Standing.UNKNOWN is seen.revisions[1].standing
 
 
-def record(**plan: str) -> Record:
-    whole = {
-        "from_replicaset": "api-new",
-        "from_hash": "new",
-        "to_replicaset": "api-old",
-        "template_hash": "old",
-        **plan,
-    }
-    diagnosis = {"findings": [{"reason": "CrashLoopBackOff"}]}
-    return Record(
-        incident_id="i-1", service="api", operator="alice", plan=whole, diagnosis=diagnosis
-    )
+RECORD = Record(
+    incident_id="i-1",
+    service="api",
+    operator="alice",
+    diagnosis={"findings": [{"reason": "CrashLoopBackOff"}]},
+    plan={"from_replicaset": "api-shown", "from_hash": "s", "to_replicaset": "api-not-sent"},
+)
+
+
+class Told:
+    """A journal of undos and verifications."""
+
+    def __init__(self) -> None:
+        self.lines: list[Line] = []
+
+    def _append(self, step: Step, event: JournalEvent, **data: object) -> int:
+        seq = len(self.lines) + 1
+        self.lines.append(Line(seq, "", step, event, "alice", dict(data), ""))
+        return seq
+
+    def undo(self, left: str, to: str, effect: str = "done", **more: str) -> "Told":
+        said = {"plan": f"p-{to}", "uid": "u", "generation": len(self.lines)}
+        said |= {"left_digest": left, "from_replicaset": f"api-{left}", "from_hash": left}
+        said |= {"digest": to, "to_replicaset": f"api-{to}", "to_hash": to, **more}
+        intent = self._append(Step.UNDO, JournalEvent.INTENT, **said)
+        self._append(Step.UNDO, JournalEvent.DONE, intent=intent, effect=effect)
+        return self
+
+    def verify(self, digest: str, verdict: str) -> "Told":
+        self._append(Step.VERIFY, JournalEvent.DONE, digest=digest, verdict=verdict)
+        return self
+
+    def marks(self, live: str) -> dict[str, str]:
+        found = remarks(RECORD, self.lines, live, NOW)
+        return {one.replicaset: one.value.split()[0] for one in found}
 
 
 def test_what_was_left_is_bad_and_what_cured_it_is_good() -> None:
-    left, taken = remarks(record(), NOW + timedelta(seconds=1))
+    lines = Told().undo("new", "old").verify("old", "pass").lines
+
+    left, taken = remarks(RECORD, lines, "old", NOW + timedelta(seconds=1))
 
     assert ("api-new", "api-old") == (left.replicaset, taken.replicaset)
     assert left.value == (
@@ -98,8 +125,36 @@ def test_what_was_left_is_bad_and_what_cured_it_is_good() -> None:
 
 
 def test_a_side_without_a_replicaset_gets_no_mark() -> None:
-    [only] = remarks(record(from_replicaset="", from_hash=""), NOW)
+    assert Told().undo("new", "old", from_replicaset="").marks("old") == {"api-old": GOOD}
+    assert Told().undo("new", "old", to_replicaset="api-new", to_hash="new").marks("old") == {}
+    assert Told().marks("old") == {}
 
-    assert only.replicaset == "api-old"
-    assert remarks(record(to_replicaset="api-new"), NOW) == ()
-    assert remarks(Record(incident_id="i-1", service="api"), NOW) == ()
+
+def test_only_what_was_sent_is_marked_whatever_was_planned_last() -> None:
+    told = Told().undo("new", "old").undo("old", "older", "none").undo("old", "oldest", "unknown")
+
+    assert told.marks("old") == {"api-new": BAD, "api-old": GOOD}
+
+
+def test_what_failed_on_the_way_is_bad_and_what_was_only_left_is_not() -> None:
+    failed = Told().undo("new", "old").verify("old", "fail").undo("old", "older")
+    left = Told().undo("new", "old").undo("old", "older")
+
+    assert failed.marks("older") == {"api-new": BAD, "api-old": BAD, "api-older": GOOD}
+    assert left.marks("older") == {"api-new": BAD, "api-older": GOOD}
+
+
+def test_what_failed_first_and_passed_later_is_good() -> None:
+    told = Told().undo("new", "old").verify("old", "fail").verify("old", "pass")
+
+    assert told.marks("old") == {"api-new": BAD, "api-old": GOOD}
+
+
+def test_what_somebody_else_brought_is_not_this_incident_s_to_praise() -> None:
+    told = Told().undo("new", "old").verify("old", "fail").verify("fixed", "pass")
+
+    assert told.marks("fixed") == {"api-new": BAD, "api-old": BAD}
+
+
+def test_what_was_put_back_gets_no_mark() -> None:
+    assert Told().undo("new", "old").undo("old", "new").marks("new") == {}

@@ -1,5 +1,6 @@
 """The history of a Deployment and which revision is recommended."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -22,6 +23,7 @@ from tests.builders import (
 )
 from veza_nb.objects import Workload
 from veza_nb.revisions import History, Standing, find_revision, read_history
+from veza_nb.vitals import NOTHING_KNOWN
 
 RESTARTED = template("app:v2")
 RESTARTED["metadata"]["annotations"] = {"kubectl.kubernetes.io/restartedAt": ago(minutes=3)}
@@ -358,10 +360,13 @@ def test_the_usual_incident_recommends_what_still_serves() -> None:
     assert seen.recommended.number == 1
 
 
-def test_pods_do_not_matter_to_the_history() -> None:
+def test_pods_show_only_how_often_their_containers_restarted() -> None:
     one = replicaset(1, template("app:v1"), created=ago(days=3), pods=3)
     two = replicaset(2, template("app:v2"), created=ago(minutes=3), pods=1, available=0)
     bare = workload(deployment(), [one, two])
     full = workload(deployment(), [one, two], [pod("a", one), crashing("b", two)])
 
-    assert history(bare) == history(full)
+    without = [replace(r, vitals=NOTHING_KNOWN) for r in history(full).revisions]
+    assert [replace(r, vitals=NOTHING_KNOWN) for r in history(bare).revisions] == without
+    assert [r.vitals.restarts for r in history(bare).revisions] == [None, None]
+    assert [r.vitals.restarts for r in history(full).revisions] == [4, 0]

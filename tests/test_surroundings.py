@@ -94,6 +94,7 @@ def test_odd_templates_point_at_nothing_rather_than_break(odd: Any) -> None:
     [
         ("2", 2), ("250m", 0.25), ("1.5", 1.5), ("64Mi", 64 * 2**20), ("1k", 1000), ("1e3", 1000),
         ("1E", 10**18), ("0", 0), ("-1", -1), ("", None), ("x", None), ("1Q", None), ("Mi", None),
+        ("9Ki", 9216),
     ],
 )  # fmt: skip
 def test_quantities_are_read_as_kubernetes_reads_them(text: str, expected: float | None) -> None:

@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from veza_nb import errors
 from veza_nb.clock import ManualClock, SystemClock
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.kubeconfig import load_access
+from veza_nb.cluster.transport import LONGEST_PAUSE, pause
 
 Answer = tuple[int, dict[str, str], bytes]
 
@@ -140,11 +143,50 @@ def test_retry_after_is_honoured_within_reason(tmp_path: Path) -> None:
     assert clock.elapsed == 3 + 5
 
 
+DATE = "Tue, 24 Nov 2026 08:39:12 GMT"
+
+
+@pytest.mark.parametrize(
+    ("value", "least", "most"),
+    [
+        ("Tue, 24 Nov 2026 08:39:14 GMT", 4, 4),
+        ("Tue, 24 Nov 2026 09:39:14 GMT", 10, 10),
+        ("Tue, 24 Nov 2026 08:00:00 GMT", 0.1, 1),
+        ("soon", 0.1, 1),
+        ("-3", 0.1, 1),
+        ("Tue, 24 Nov 2026 08:39:14 -0000", 0.1, 1),
+    ],
+)
+def test_retry_after_may_be_a_date_and_nonsense_is_none(
+    tmp_path: Path, value: str, least: float, most: float
+) -> None:
+    def answers(request: str, number: int) -> Answer:
+        code, _, body = status(503, "wait")
+        return code, {"Retry-After": value, "Date": DATE}, body
+
+    with server(answers) as (url, asked):
+        cluster, clock = cluster_at(tmp_path, url)
+        with pytest.raises(errors.ServerError):
+            cluster.deployment("x")
+
+    assert len(asked) == 3
+    assert least <= clock.elapsed <= most
+
+
+@given(st.integers(1, 1000), st.floats(0.001, 60))
+def test_pauses_are_doubled_bounded_and_not_all_alike(attempt: int, first: float) -> None:
+    whole = min(first * 2.0 ** min(attempt - 1, 10), LONGEST_PAUSE)
+    pauses = {pause(attempt, first) for _ in range(20)}
+
+    assert all(whole / 2 <= one <= whole for one in pauses)
+    assert len(pauses) > 1
+
+
 def test_a_patch_is_sent_once_whatever_the_server_answers(tmp_path: Path) -> None:
     with server(lambda *_: status(503, "wait")) as (url, asked):
         cluster, _ = cluster_at(tmp_path, url)
         with pytest.raises(errors.ServerError):
-            cluster.patch_deployment("x", [])
+            cluster.patch_workload("x", [])
 
     assert [one.partition("?")[0] for one in asked] == [
         "PATCH /apis/apps/v1/namespaces/n/deployments/x"

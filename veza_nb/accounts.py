@@ -11,7 +11,7 @@ import msgspec
 
 from veza_nb.journal import Line
 from veza_nb.plain import to_plain
-from veza_nb.vocabulary import JournalEvent, Outcome
+from veza_nb.vocabulary import JournalEvent, Outcome, WorkloadKind
 
 SCHEMA_VERSION = "1.0"
 
@@ -72,6 +72,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True):
     exit_code: int | None = None
     changed: bool | None = None
     namespace: str = ""
+    kind: str = WorkloadKind.DEPLOYMENT
     workload: str = ""
     cluster: Cluster = Cluster()
     operator: str = ""
@@ -94,8 +95,10 @@ class Record(msgspec.Struct, kw_only=True, frozen=True):
     approval: Json | None = None
     undo: Json | None = None
     verification: Json | None = None
+    steps: tuple[Json, ...] = ()
     actions: tuple[Action, ...] = ()
     left_to_do: tuple[str, ...] = ()
+    parts: tuple[Json, ...] = ()
     errors: tuple[Json, ...] = ()
     redactions: dict[str, int] = msgspec.field(default_factory=dict)
     versions: dict[str, str] = msgspec.field(default_factory=dict)
@@ -110,7 +113,7 @@ class Record(msgspec.Struct, kw_only=True, frozen=True):
 
 
 _TYPED = frozenset(
-    {"outcome", "cluster", "durations", "actions", "left_to_do", "preflight", "errors"}
+    {"outcome", "cluster", "durations", "actions", "left_to_do", "preflight", "errors", "steps"}
     | {name for name in Record.__struct_fields__ if name.endswith("_at")}
 )
 

@@ -7,7 +7,7 @@ refused with the file's line: a typo in an expectation must not pass as "no expe
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -15,12 +15,16 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 
 from veza_nb.catalogfile import MEND, CatalogFile
-from veza_nb.dependencies import find_cycle
+from veza_nb.dependencies import below, find_cycle
 from veza_nb.errors import CatalogError, NotFoundError
 from veza_nb.typed import convert
+from veza_nb.vocabulary import WorkloadKind
 from veza_nb.words import clock_time, utc
 
 BUILT_IN = Path(__file__).with_name("data") / "veza.yaml"
+
+
+_MIGRATE = ("migrate", "-path", "/migrations", "-database", "$(DATABASE_URL)")
 
 
 class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -71,35 +75,185 @@ class Monitoring(_Section, frozen=True):
     timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 5.0
 
 
+class GitOps(_Section, frozen=True):
+    """What may be done to the tool that brings the application to what Git says.
+
+    Attributes:
+        pause: whether an undo may pause it first: an Argo CD Application's automated sync, or a
+            Flux Kustomization or HelmRelease. It stays paused until somebody resumes it.
+        argocd_namespace: where Applications are, as far as the Deployment does not tell.
+        flux_namespace: the same for Kustomizations and HelmReleases; only `rbac` needs it.
+        heal_seconds: how long after an undo it has surely come by; 0 takes what it says itself.
+        wait_seconds: verification waits no longer than that for it.
+    """
+
+    pause: bool = False
+    argocd_namespace: Annotated[str, msgspec.Meta(min_length=1)] = "argocd"
+    flux_namespace: Annotated[str, msgspec.Meta(min_length=1)] = "flux-system"
+    heal_seconds: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 0.0
+    wait_seconds: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 180.0
+
+
+class SchemaNeeds(_Section, frozen=True):
+    """Where a release says which database schema it works with; one of these.
+
+    Attributes:
+        annotation: of its pod template.
+        label: of its pod template.
+        env: plain variable of one of its containers.
+    """
+
+    annotation: str = ""
+    label: str = ""
+    env: str = ""
+
+
+class SchemaHas(_Section, frozen=True):
+    """Where the database's schema version is told; a ConfigMap or a URL.
+
+    Attributes:
+        configmap: name, in the service's namespace; whoever migrates writes it.
+        key: in it.
+        url: of an answer in JSON; a path is below the service's `url`.
+        field: in that answer; dots lead downwards.
+    """
+
+    configmap: str = ""
+    key: str = "version"
+    url: str = ""
+    field: str = "version"
+
+
+class Schema(_Section, frozen=True):
+    """How to know whether a release can work with the database as it is."""
+
+    needs: SchemaNeeds
+    has: SchemaHas
+
+
+class Migration(_Section, frozen=True):
+    """How the service's database goes back with it: commands of a Job in the service's image.
+
+    In them `{steps}` and `{version}` are filled in by the kit, `$(NAME)` by Kubernetes, from the
+    container's own variables. The defaults are golang-migrate's command line.
+
+    Attributes:
+        down: takes back so many migrations.
+        goto: brings the schema to a version, either way: the way back of a way down.
+        version: prints the schema's version, and `dirty` where one was left half done.
+        backup: takes a backup first; none where a person has to say that there is one.
+        image: that has the migrations; "" takes the live release's: the older one may not have
+            the files that lead down.
+        container: whose settings are taken; "" takes the first.
+        labels: of the Job's pod, as network policies may ask for.
+        timeout_seconds: of each Job.
+    """
+
+    down: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = (*_MIGRATE, "down", "{steps}")
+    goto: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = (*_MIGRATE, "goto", "{version}")
+    version: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)] = (*_MIGRATE, "version")
+    backup: tuple[str, ...] = ()
+    image: str = ""
+    container: str = ""
+    labels: dict[str, str] = {}
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=86400)] = 300.0
+
+
+class Backing(_Section, frozen=True):
+    """Something that a service needs and that is no service of the catalogue: its database.
+
+    Attributes:
+        kind: "service" is judged by its endpoints.
+        name: of the object.
+        namespace: "" takes the service's.
+    """
+
+    kind: Literal["deployment", "statefulset", "daemonset", "service"]
+    name: Annotated[str, msgspec.Meta(min_length=1)]
+    namespace: str = ""
+
+
+class Nearby(_Section, frozen=True):
+    """A neighbour of a service, as the catalogue knows it.
+
+    Attributes:
+        role: "needed" by the service, "dependent" on it, or "other".
+        kind: as kubectl spells it.
+        name: of the object.
+        namespace: where it is.
+    """
+
+    role: Literal["needed", "dependent", "other"]
+    kind: str
+    name: str
+    namespace: str
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
 class Service(_Section, frozen=True):
     """One service of the application.
 
     Attributes:
         namespace: "" takes the catalogue's.
-        workload: name of the Deployment; "" takes the service's name.
-        selector: label selector of its pods; "" takes the Deployment's own.
+        kind: of its workload: Deployment, StatefulSet or DaemonSet.
+        workload: the workload's name; "" takes the service's name.
+        selector: label selector of its pods; "" takes the workload's own.
         url: base URL, no slash at the end; "" where it is not known.
+        external_url: a page that users need, asked as they would ask it; answers 200.
         health: path of the health endpoint; "" with no endpoints says: it speaks no HTTP.
         endpoints: critical endpoints.
         metrics: name to the number that Prometheus has for it.
         alerts: labels that the service's alerts carry.
         depends_on: services that must be well before this one can be.
+        backing: what else must be: a database, a queue.
+        nearby: its neighbours; filled in from the whole catalogue, not in the file.
+        gitops: instead of the catalogue's.
+        schema: how to know whether the database's schema fits; None where nobody says.
+        migration: how its database goes back with it; None where it has none.
     """
 
     namespace: str = ""
+    kind: WorkloadKind = WorkloadKind.DEPLOYMENT
     workload: str = ""
     selector: str = ""
     url: str = ""
+    external_url: str = ""
     health: str = "/health"
     endpoints: tuple[Endpoint, ...] = ()
     metrics: dict[str, Measure] = {}
     alerts: dict[str, str] = {}
     depends_on: tuple[str, ...] = ()
+    backing: tuple[Backing, ...] = ()
+    nearby: tuple[Nearby, ...] = ()
+    gitops: GitOps | None = None
+    schema: Schema | None = None
+    migration: Migration | None = None
 
     @property
     def speaks_http(self) -> bool:
         """Whether it is expected to answer; silence is missing data then, not a pass."""
         return bool(self.health or self.endpoints)
+
+
+class Smoke(_Section, frozen=True):
+    """A command that tries the service once the rollout is through.
+
+    Attributes:
+        name: letters, digits, dots, dashes and underscores.
+        command: the program and its arguments; no shell. A relative path is relative to the
+            catalogue's folder.
+        timeout_seconds: after that it is killed, with all that it started.
+        services: those that it tries; none names all.
+        env: names of variables that are passed on to it, besides the usual ones.
+    """
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    command: Annotated[tuple[str, ...], msgspec.Meta(min_length=1)]
+    timeout_seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 60.0
+    services: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
 
 
 class Verify(_Section, frozen=True):
@@ -114,6 +268,11 @@ class Verify(_Section, frozen=True):
         probe_seconds: deadline of one probe.
         settle_seconds: how long numbers and alerts may take to become normal after the soak:
             they look back over minutes.
+        smoke: commands that try it once the rollout is through.
+        require_users: without a word on whether users can access the platform, from its
+            external URL or from a person, the verdict stays open.
+        max_steps: undos that one incident may do: more than 1 goes back further where the
+            revision before is bad too.
     """
 
     look_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 20.0
@@ -123,6 +282,9 @@ class Verify(_Section, frozen=True):
     samples: Annotated[int, msgspec.Meta(ge=3, le=100)] = 5
     probe_seconds: Annotated[float, msgspec.Meta(gt=0, le=600)] = 3.0
     settle_seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 120.0
+    smoke: tuple[Smoke, ...] = ()
+    require_users: bool = False
+    max_steps: Annotated[int, msgspec.Meta(ge=1, le=20)] = 1
 
 
 class Hint(_Section, frozen=True):
@@ -132,11 +294,13 @@ class Hint(_Section, frozen=True):
         means: one clause, no full stop.
         cure: whether going back to an older revision helps; "" where that is no question.
         look: where to look, or what to do, one clause.
+        see: the notebook and its section that help: "40-troubleshoot, pods not starting".
     """
 
     means: Annotated[str, msgspec.Meta(min_length=1)]
     cure: Literal["yes", "maybe", "no", ""] = ""
     look: str = ""
+    see: str = ""
 
 
 class Freeze(_Section, frozen=True, rename={"begin": "from", "end": "to"}):
@@ -177,6 +341,7 @@ class Catalog(_Section, frozen=True, kw_only=True):
     freeze: tuple[Freeze, ...] = ()
     approval: Approving = Approving()
     hints: dict[str, Hint] = {}
+    gitops: GitOps = GitOps()
     source: str = ""
 
     def frozen(self, now: datetime) -> str:
@@ -206,7 +371,26 @@ class Catalog(_Section, frozen=True, kw_only=True):
             found,
             namespace=namespace or found.namespace or self.namespace,
             workload=found.workload or name,
+            nearby=tuple(self._nearby(name, found, namespace)),
+            gitops=found.gitops or self.gitops,
         )
+
+    def _nearby(self, name: str, service: Service, namespace: str) -> Iterator[Nearby]:
+        """What the service needs, then what needs it, then the rest."""
+        depends_on = {one: each.depends_on for one, each in self.services.items()}
+        needs, home = below(name, depends_on), namespace or service.namespace or self.namespace
+        for backing in service.backing:
+            place = backing.namespace or home
+            yield Nearby(role="needed", kind=backing.kind, name=backing.name, namespace=place)
+        others = [one for one in self.services if one != name]
+        for one in sorted(others, key=lambda other: other not in needs):
+            other, dependent = self.services[one], name in below(one, depends_on)
+            yield Nearby(
+                role="needed" if one in needs else "dependent" if dependent else "other",
+                kind=other.kind.word,
+                name=other.workload or one,
+                namespace=namespace or other.namespace or self.namespace,
+            )
 
 
 def load_catalog(path: str | Path | None = None) -> Catalog:
@@ -296,10 +480,43 @@ def _check_references(document: CatalogFile, catalog: Catalog) -> None:
         if utc(freeze.end) <= utc(freeze.begin):
             raise document.wrong(("freeze", number, "to"), "a freeze ends after it begins")
     _check_dependencies(document, catalog)
+    _check_smoke(document, catalog)
     for name, service in catalog.services.items():
-        if service.url and not re.match(r"https?://[^/]", service.url):
-            at = ("services", name, "url")
-            raise document.wrong(at, f"url of {name} is not http:// or https://")
+        if service.nearby:
+            raise document.wrong(("services", name, "nearby"), "unknown key 'nearby'")
+        for key in ("url", "external_url"):
+            url = getattr(service, key)
+            if url and not re.match(r"https?://[^/]", url):
+                at = ("services", name, key)
+                raise document.wrong(at, f"{key} of {name} is not http:// or https://")
+        if service.schema is not None:
+            _check_schema(document, name, service, service.schema)
+
+
+def _check_smoke(document: CatalogFile, catalog: Catalog) -> None:
+    seen: set[str] = set()
+    for number, test in enumerate(catalog.verify.smoke):
+        at = ("verify", "smoke", number)
+        if test.name in seen:
+            raise document.wrong((*at, "name"), f"there are two smoke tests {test.name!r}")
+        seen.add(test.name)
+        for name in test.services:
+            if name not in catalog.services:
+                raise document.wrong((*at, "services"), f"{name!r} is not a service")
+
+
+def _check_schema(document: CatalogFile, name: str, service: Service, schema: Schema) -> None:
+    """Exactly one source on each side, and one that can be asked."""
+    at: tuple[str, ...] = ("services", name, "schema")
+    needs, has = schema.needs, schema.has
+    if sum(map(bool, (needs.annotation, needs.label, needs.env))) != 1:
+        raise document.wrong((*at, "needs"), "`needs` takes one of annotation, label and env")
+    if bool(has.configmap) == bool(has.url):
+        raise document.wrong((*at, "has"), "`has` takes either configmap or url")
+    whole = re.match(r"https?://[^/]", has.url) or (has.url.startswith("/") and service.url)
+    if has.url and not whole:
+        why = "url is not http:// or https://, nor a path below the service's own url"
+        raise document.wrong((*at, "has", "url"), why)
 
 
 def _check_dependencies(document: CatalogFile, catalog: Catalog) -> None:

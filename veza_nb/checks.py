@@ -1,8 +1,7 @@
 """Is the service back? One check a clause, three values each."""
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from veza_nb.evidence import kubectl
@@ -12,14 +11,9 @@ from veza_nb.plans import Plan
 from veza_nb.podtemplates import images, same_template
 from veza_nb.rollout import RolloutState, read_rollout
 from veza_nb.samples import Probe
-from veza_nb.symptoms import SLOW_SHARE, failures_text
-from veza_nb.vocabulary import Verdict
-from veza_nb.words import count
+from veza_nb.vocabulary import Item, Verdict, WorkloadKind
+from veza_nb.words import count, listing
 
-TOLERATED = 0.05
-"""Share of failed requests that a healthy service may show in a soak."""
-ENOUGH = 3
-"""Fewer requests than that prove nothing."""
 _SHOWN = 5
 
 
@@ -33,6 +27,8 @@ class Check:
         verdict: pass, fail or inconclusive.
         evidence: what it rests on, one line each.
         advisory: a gap here is for a person to fill and does not open the verdict.
+        item: the line of the runbook's checklist that it belongs to.
+        remedies: what only a person can do about it, with the command, one line each.
     """
 
     name: str
@@ -40,6 +36,8 @@ class Check:
     verdict: Verdict
     evidence: tuple[str, ...]
     advisory: bool = False
+    item: Item = Item.UNDONE
+    remedies: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +61,11 @@ class Baseline:
     release_errors: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """The checklist and its verdict."""
-
-    verdict: Verdict
-    checks: tuple[Check, ...]
+def target_check(plan: Plan) -> Check:
+    """The revision to go back to was found, and is pinned by its template."""
+    images = listing(dict.fromkeys(plan.images_after.values()))
+    line = f"revision {plan.to_revision} ({images}), pinned by its pod template"
+    return Check("target", "A target was found", Verdict.PASS, (line,), item=Item.TARGET)
 
 
 def rollout_checks(workload: Workload, plan: Plan, baseline: Baseline) -> tuple[Check, ...]:
@@ -90,24 +87,6 @@ def rollout_checks(workload: Workload, plan: Plan, baseline: Baseline) -> tuple[
     )
 
 
-def probe_checks(probes: Sequence[Probe], baseline: Baseline) -> tuple[Check, ...]:
-    """Do the endpoints answer rightly and fast enough? Nothing asked is inconclusive.
-
-    Args:
-        probes: taken after the undo.
-        baseline: what the endpoints answered before it; one of them not asked again is a gap.
-    """
-    asked = {probe.name for probe in probes}
-    forgotten = [probe for probe in baseline.probes if probe.name not in asked]
-    before = {probe.name: probe for probe in baseline.probes}
-    checks = [check for probe in probes for check in _probe(probe, before.get(probe.name))]
-    checks += [_gap(f"probe-{_slug(p.name)}", p.name, "asked before, not now") for p in forgotten]
-    if not checks:
-        nobody = "no endpoint is known (no URL in the catalogue), so nobody asked"
-        checks.append(_gap("probes", "The service answers", nobody))
-    return tuple(checks)
-
-
 def soak_check(before: Mapping[str, int], after: Mapping[str, int], seconds: float) -> Check:
     """Has it held for that many seconds: no container restarted, no pod gone?
 
@@ -119,7 +98,7 @@ def soak_check(before: Mapping[str, int], after: Mapping[str, int], seconds: flo
     title = f"It held for {seconds:g} s"
     if seconds <= 0 or not before:
         why = "no pod was seen when it began" if seconds > 0 else "nobody waited"
-        return _gap("soak", title, why)
+        return gap("soak", title, why, item=Item.PODS)
     restarted = [
         f"{pod} restarted: {before.get(pod, 0)} before, {restarts} now"
         for pod, restarts in sorted(after.items())
@@ -127,24 +106,9 @@ def soak_check(before: Mapping[str, int], after: Mapping[str, int], seconds: flo
     ]
     gone = [f"{pod} is gone" for pod in sorted(before.keys() - after.keys())]
     if restarted or gone:
-        return Check("soak", title, Verdict.FAIL, (*restarted, *gone))
+        return Check("soak", title, Verdict.FAIL, (*restarted, *gone), item=Item.PODS)
     held = f"{count(len(after), 'pod')}, no new restart, none gone"
-    return Check("soak", title, Verdict.PASS, (held,))
-
-
-def conclude(checks: Sequence[Check]) -> Verification:
-    """Any failure fails; else any gap, or no check at all, is inconclusive.
-
-    A gap in what is only advice is none.
-    """
-    counted = (
-        check.verdict
-        for check in checks
-        if not (check.advisory and check.verdict is Verdict.INCONCLUSIVE)
-    )
-    verdicts = set(counted) or {Verdict.INCONCLUSIVE}
-    worst = next(v for v in (Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.PASS) if v in verdicts)
-    return Verification(worst, tuple(checks))
+    return Check("soak", title, Verdict.PASS, (held,), item=Item.PODS)
 
 
 def _observed(workload: Workload, state: RolloutState) -> Check:
@@ -165,66 +129,55 @@ def _template(workload: Workload, plan: Plan) -> Check:
 
 def _counted(name: str, title: str, state: RolloutState, number: int, workload: Workload) -> Check:
     if state.desired == 0:
-        return _gap(name, title, "scaled to 0: there is no pod to judge by")
+        why = "scaled to 0: there is no pod to judge by"
+        return gap(name, title, why, item=Item.PODS)
     if _unseen(workload):
-        return _gap(name, title, "pods were not seen")
+        return gap(name, title, "pods were not seen", item=Item.PODS)
     line = f"{number} of {count(state.desired, 'pod')}"
     troubles = tuple(
         f"{trouble.pod}: {trouble.reason}" for trouble in state.troubles if trouble.new
     )
     good = number == state.desired
-    return _judged(name, title, good, line, *(() if good else troubles[:_SHOWN]))
+    evidence = (line, *(() if good else troubles[:_SHOWN]))
+    return _judged(name, title, good, *evidence, item=Item.PODS)
 
 
 def _no_old_pods(state: RolloutState, workload: Workload) -> Check:
     title = "No pod of another revision is left"
     if _unseen(workload):
-        return _gap("no-old-pods", title, "pods were not seen")
-    return _judged("no-old-pods", title, state.old == 0, f"{count(state.old, 'pod')} left")
+        return gap("no-old-pods", title, "pods were not seen")
+    by_hand = tuple(one.said for one in state.left_alone)
+    left = f"{count(state.old, 'pod')} left"
+    check = _judged("no-old-pods", title, state.old == 0, left, *by_hand)
+    return replace(check, remedies=by_hand)
 
 
 def _replicas(workload: Workload, baseline: Baseline) -> Check:
     metadata, now = workload.deployment.metadata, workload.deployment.spec.replicas
     enough = now >= baseline.replicas
     lines = [f"{now} now, {baseline.replicas} before"]
+    title, remedies = "As many replicas as before the incident", []
+    if not enough and workload.deployment.kind is WorkloadKind.DAEMON_SET:
+        fewer = "a node is gone, or is not chosen any more: kubectl get nodes"
+        return gap("replicas", title, f"{lines[0]}: {fewer}", item=Item.PODS)
     if not enough:
-        name, wanted = f"deployment/{metadata.name}", f"--replicas={baseline.replicas}"
-        lines.append("bring them back: " + kubectl(metadata.namespace, "scale", name, wanted))
-    return _judged("replicas", "As many replicas as before the incident", enough, *lines)
+        ref, wanted = workload.deployment.ref, f"--replicas={baseline.replicas}"
+        scale = kubectl(metadata.namespace, "scale", ref, wanted)
+        lines.append(f"bring them back: {scale}")
+        remedies.append(f"Bring the replicas back: `{scale}`")
+    check = _judged("replicas", title, enough, *lines, item=Item.PODS)
+    return replace(check, remedies=tuple(remedies))
 
 
 def _unseen(workload: Workload) -> bool:
-    """The Deployment counts pods, but none were in this look."""
+    """The workload counts pods, but none were in this look."""
     return workload.deployment.status.replicas > 0 and not workload.pods
 
 
-def _probe(probe: Probe, before: Probe | None) -> Iterator[Check]:
-    """Two checks an endpoint: what it answers, and how fast."""
-    name = f"probe-{_slug(probe.name)}"
-    answers, speed = f"{probe.name} answers as expected", f"{probe.name} answers fast enough"
-    rate, p95 = probe.error_rate, probe.percentile(SLOW_SHARE)
-    if rate is None or probe.total < ENOUGH:
-        few = f"{count(probe.total, 'request')}: too few to judge, {ENOUGH} are needed"
-        yield _gap(f"{name}-answers", answers, few)
-        yield _gap(f"{name}-speed", speed, few)
-        return
-    text = failures_text(probe) if probe.failures else f"{count(probe.total, 'request')}, all good"
-    was = [f"before: {failures_text(before)}"] if before and before.failures else []
-    yield _judged(f"{name}-answers", answers, rate <= TOLERATED, text, *was)
-    if p95 is None:
-        yield _gap(f"{name}-speed", speed, "no request was answered")
-        return
-    line = f"95 % within {p95 * 1000:.0f} ms, at most {probe.max_seconds * 1000:.0f} ms expected"
-    yield _judged(f"{name}-speed", speed, p95 <= probe.max_seconds, line)
+def gap(name: str, title: str, why: str, *, item: Item = Item.UNDONE) -> Check:
+    """A check that nothing can be said about."""
+    return Check(name, title, Verdict.INCONCLUSIVE, (why,), item=item)
 
 
-def _judged(name: str, title: str, good: bool, *evidence: str) -> Check:
-    return Check(name, title, Verdict.PASS if good else Verdict.FAIL, evidence)
-
-
-def _gap(name: str, title: str, why: str) -> Check:
-    return Check(name, title, Verdict.INCONCLUSIVE, (why,))
-
-
-def _slug(name: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "endpoint"
+def _judged(name: str, title: str, good: bool, *evidence: str, item: Item = Item.UNDONE) -> Check:
+    return Check(name, title, Verdict.PASS if good else Verdict.FAIL, evidence, item=item)

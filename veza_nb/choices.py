@@ -21,11 +21,13 @@ class Choice:
         to_revision: its number; 0 names none.
         as_of: a moment: what was in service then.
         image: an image, or its tag.
+        said: the same as it was typed: `2h` for ago is another moment each time it is read.
     """
 
     to_revision: int = 0
     as_of: datetime | None = None
     image: str = ""
+    said: str = ""
 
     @property
     def named(self) -> bool:
@@ -57,6 +59,12 @@ def read_moment(text: str, now: datetime) -> datetime | None:
         return None
 
 
+def fixed_moment(text: str, now: datetime) -> str:
+    """The same moment however late it is read again; what cannot be read stays as it is."""
+    moment = read_moment(text, now) if text.strip() else None
+    return moment.isoformat() if moment else text
+
+
 def read_choice(*, to_revision: int, as_of: str, image: str, now: datetime) -> Choice:
     """What the operator named, as it was typed.
 
@@ -80,7 +88,9 @@ def read_choice(*, to_revision: int, as_of: str, image: str, now: datetime) -> C
             f"{as_of!r} is no time.",
             next_step="Write it like 2026-11-24T09:30 (UTC), or like 2h for two hours ago.",
         )
-    choice = Choice(to_revision, moment, image.strip())
+    typed = (str(to_revision or ""), as_of.strip(), image.strip())
+    said = " ".join(word for word in typed if word)
+    choice = Choice(to_revision, moment, image.strip(), said)
     if choice.doubled:
         raise UsageError(
             "More than one of revision, time and image is named.", next_step="Name one of them."

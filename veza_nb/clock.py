@@ -80,4 +80,9 @@ class Deadline:
 
 def timestamp(at: datetime) -> str:
     """RFC 3339 in UTC with microseconds: the one spelling of time in records and Leases."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    try:
+        moment = at.astimezone(UTC)
+    except OverflowError:
+        # Year 1 or 9999 with an offset: a record is not lost for a time that nobody meant.
+        moment = at
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

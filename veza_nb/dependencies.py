@@ -38,7 +38,7 @@ def among(
         Every name with those of the others that go first.
     """
     chosen = tuple(dict.fromkeys(names))
-    return {name: _below(name, depends_on) & set(chosen) - {name} for name in chosen}
+    return {name: below(name, depends_on) & set(chosen) - {name} for name in chosen}
 
 
 def in_order(after: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
@@ -47,7 +47,8 @@ def in_order(after: Mapping[str, Iterable[str]]) -> tuple[str, ...]:
     return tuple(sorter.static_order())
 
 
-def _below(name: str, depends_on: Mapping[str, Iterable[str]]) -> frozenset[str]:
+def below(name: str, depends_on: Mapping[str, Iterable[str]]) -> frozenset[str]:
+    """All services that this one needs, directly or through others."""
     found: set[str] = set()
     waiting = [*depends_on.get(name, ())]
     while waiting:

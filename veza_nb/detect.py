@@ -1,8 +1,10 @@
 """Detection: what is wrong with this service, and is a rollback the cure."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 import msgspec
 
@@ -10,15 +12,19 @@ from veza_nb.catalog import Hint, Monitoring, Service, Verify
 from veza_nb.checks import Baseline
 from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster
+from veza_nb.cluster.beside import look_beside
 from veza_nb.cluster.client import concurrently
-from veza_nb.errors import ForbiddenError
-from veza_nb.findings import Diagnosis, decide, find
+from veza_nb.errors import ForbiddenError, VezaError
+from veza_nb.eventgroups import event_groups
+from veza_nb.findings import Diagnosis, decide, find, noticed
 from veza_nb.hints import with_hints
 from veza_nb.loglines import PodLog, release_errors
-from veza_nb.logreading import read_logs
+from veza_nb.logreading import look_into_logs
 from veza_nb.measures import Monitored
 from veza_nb.monitored import monitored
+from veza_nb.neighbourhood import Neighbourhood
 from veza_nb.objects import Event, Workload
+from veza_nb.onset import read_onset
 from veza_nb.probes import probe, targets_of
 from veza_nb.replicasets import live_since
 from veza_nb.revisions import History, read_history
@@ -37,13 +43,14 @@ class Detection:
     """What one look at a service saw.
 
     Attributes:
-        at: when it was finished.
+        at: when it was finished, by this machine's clock, as all records are.
         workload: the objects it rests on.
         rollout: where the rollout stands.
         history: the revisions.
         probes: what the endpoints answered; empty where the catalogue has no URL.
         diagnosis: findings and the decision.
         baseline: what verification will compare with.
+        server_at: the same moment by the server's clock, which dates all objects.
     """
 
     at: datetime
@@ -53,6 +60,12 @@ class Detection:
     probes: tuple[Probe, ...]
     diagnosis: Diagnosis
     baseline: Baseline
+    server_at: datetime | None = None
+
+    @property
+    def now(self) -> datetime:
+        """What ages of objects are counted from."""
+        return self.server_at or self.at
 
 
 def detect(
@@ -72,7 +85,7 @@ def detect(
         monitoring: where the service's numbers and alerts are.
         hints: what findings mean, besides what the kit knows.
     """
-    (seen, logs, told), probes = concurrently(
+    (seen, logs, told, beside), probes = concurrently(
         lambda: _objects(cluster, service, monitoring),
         lambda: probe(
             targets_of(service),
@@ -81,7 +94,8 @@ def detect(
             clock=cluster.clock,
         ),
     )
-    found = _judge(seen, probes, logs, told, now=cluster.clock.now())
+    found = _judge(seen, probes, logs, told, beside, now=cluster.now())
+    found = replace(found, at=cluster.clock.now())
     meant = with_hints(found.diagnosis.findings, hints)
     return replace(found, diagnosis=replace(found.diagnosis, findings=meant))
 
@@ -118,16 +132,49 @@ def detect_settled(
 
 def _objects(
     cluster: Cluster, service: Service, monitoring: Monitoring
-) -> tuple[Workload, tuple[PodLog, ...], Monitored]:
-    """The workload with its events, some logs, and what monitoring says."""
-    workload = cluster.workload(service.workload, service.selector)
-    now = cluster.clock.now()
-    events, logs, told = concurrently(
-        lambda: _events(cluster, workload, read_rollout(workload)),
-        lambda: read_logs(cluster, workload),
-        lambda: monitored(monitoring, service, now=now, live_since=live_since(workload)),
+) -> tuple[Workload, tuple[PodLog, ...], Monitored, Neighbourhood]:
+    """The workload with its events, some logs, what monitoring says, what stands beside it."""
+    asking, last = cluster.ahead(), cluster.last_look(service.workload)
+    further = partial(_further, asking, service, monitoring)
+    # The pods tell what else to ask for. Those of the last look tell it at once, and mostly right.
+    workload, earlier = concurrently(
+        lambda: cluster.workload(service.workload, service.selector),
+        lambda: _guess(further, last),
     )
-    return msgspec.structs.replace(workload, events=events), logs, told
+    same = earlier is not None and last is not None and live_since(last) == live_since(workload)
+    events, logs, told, beside = further(workload, told=earlier if same else None)
+    return msgspec.structs.replace(workload, events=events), logs, told, beside
+
+
+_Further = tuple[tuple[Event, ...], tuple[PodLog, ...], Monitored, Neighbourhood]
+
+
+def _guess(further: Callable[[Workload], _Further], last: Workload | None) -> Monitored | None:
+    """Ask for what the last look needed; what goes wrong shows when its turn comes."""
+    if last is None:
+        return None
+    with suppress(VezaError):
+        return further(last)[2]
+    return None
+
+
+def _further(
+    cluster: Cluster,
+    service: Service,
+    monitoring: Monitoring,
+    workload: Workload,
+    told: Monitored | None = None,
+) -> _Further:
+    """What a workload's pods lead to; what monitoring says may be known already."""
+    now, since = cluster.now(), live_since(workload)
+    (events, no_events), (logs, no_logs), told, beside = concurrently(
+        lambda: _events(cluster, workload, read_rollout(workload)),
+        lambda: look_into_logs(cluster, workload),
+        lambda: told or monitored(monitoring, service, now=now, live_since=since),
+        lambda: look_beside(cluster, workload, service.nearby),
+    )
+    unseen = tuple(why for why in (no_events, no_logs) if why)
+    return events, logs, told, replace(beside, unseen=(*unseen, *beside.unseen))
 
 
 def _judge(
@@ -135,19 +182,23 @@ def _judge(
     probes: tuple[Probe, ...],
     logs: tuple[PodLog, ...],
     told: Monitored,
+    beside: Neighbourhood,
     *,
     now: datetime,
 ) -> Detection:
     rollout = read_rollout(workload)
     history = read_history(workload, now=now)
-    findings = find(workload, rollout, probes, logs, told, now=now)
+    findings = find(workload, rollout, probes, logs, told, beside=beside, now=now)
+    onset = read_onset(workload, rollout, noticed(workload, logs, told))
+    diagnosis = decide(findings, rollout, history, probes, onset)
     return Detection(
         at=now,
+        server_at=now,
         workload=workload,
         rollout=rollout,
         history=history,
         probes=probes,
-        diagnosis=decide(findings, rollout, history, probes),
+        diagnosis=replace(diagnosis, events=event_groups(workload)),
         baseline=Baseline(
             at=now,
             replicas=workload.deployment.spec.replicas,
@@ -159,8 +210,10 @@ def _judge(
     )
 
 
-def _events(cluster: Cluster, workload: Workload, rollout: RolloutState) -> tuple[Event, ...]:
-    """Events of the Deployment, its live ReplicaSet and its pods in trouble or not ready."""
+def _events(
+    cluster: Cluster, workload: Workload, rollout: RolloutState
+) -> tuple[tuple[Event, ...], str]:
+    """Events of the workload, its live ReplicaSet and its pods in trouble or not ready."""
     ailing = [trouble.pod for trouble in rollout.troubles if trouble.pod]
     ailing += [pod.metadata.name for pod in workload.pods if not is_ready(pod)]
     troubled = dict.fromkeys(ailing)
@@ -171,7 +224,7 @@ def _events(cluster: Cluster, workload: Workload, rollout: RolloutState) -> tupl
     ]
     name = workload.deployment.metadata.name
     try:
-        return cluster.events([name, *live, *list(troubled)[:TROUBLED_PODS]])
+        return cluster.events([name, *live, *list(troubled)[:TROUBLED_PODS]]), ""
     except ForbiddenError:
         # Events explain; pods decide. Without the right to read them the rest still holds.
-        return ()
+        return (), "events (not allowed)"

@@ -5,22 +5,37 @@ who is looking.
 """
 
 import sys
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from veza_nb.render.page import Showable
 
 
-class Showable(Protocol):
-    """Anything with a text and an HTML face."""
-
-    @property
-    def text(self) -> str:
-        """For terminals."""
-
-    @property
-    def html(self) -> str:
-        """For notebooks and reports."""
+_TAKEN: ContextVar["Callable[[LiveView, Showable], None] | None"] = ContextVar(
+    "taken", default=None
+)
 
 
-def show(result: Showable) -> None:
+@contextmanager
+def taken_by(take: "Callable[[LiveView, Showable], None]") -> Iterator[None]:
+    """Hand what this thread shows to somebody else: one page for several services at work.
+
+    Nobody is asked anything meanwhile: whoever takes the results does the asking.
+
+    Args:
+        take: is given each result with the place it was shown in, which may be one replaced.
+    """
+    token = _TAKEN.set(take)
+    try:
+        yield
+    finally:
+        _TAKEN.reset(token)
+
+
+def show(result: "Showable") -> None:
     """Show a result once."""
     LiveView().show(result)
 
@@ -31,8 +46,12 @@ class LiveView:
     def __init__(self) -> None:
         self._handle: Any = None
 
-    def show(self, result: Showable) -> None:
+    def show(self, result: "Showable") -> None:
         """Show this instead of what was shown before."""
+        take = _TAKEN.get()
+        if take is not None:
+            take(self, result)
+            return
         if not _in_kernel():
             print(result.text)
             return
@@ -51,7 +70,11 @@ def person_present() -> bool:
     papermill and other headless runners forbid it, so a run without a person never builds a
     widget.
     """
-    return _in_kernel() and bool(getattr(_shell().kernel, "_allow_stdin", False))
+    return (
+        _TAKEN.get() is None
+        and _in_kernel()
+        and bool(getattr(_shell().kernel, "_allow_stdin", False))
+    )
 
 
 def _in_kernel() -> bool:

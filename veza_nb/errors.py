@@ -11,12 +11,14 @@
     │   ├── ForbiddenError                the cluster denies a verb on a resource
     │   ├── UnauthorizedError             token expired or unknown
     │   ├── ConflictError                 the object changed since the plan
+    │   ├── IncidentInUseError            another process works on this incident
     │   └── InvalidError                  the API server finds the request invalid (422)
     ├── UnreachableError         exit 1   no connection, TLS failure, or no answer in time
     ├── ServerError              exit 1   the API server answered 5xx, 429 or nonsense
     ├── RecordError              exit 1   the record cannot be written or read any more
     ├── NotRecoveredError        exit 4   acted; the service is not back
     ├── InconclusiveError        exit 5   acted; not enough data to say that it is back
+    ├── PartialError             exit 6   several services: some are back, some are not
     └── InterruptedRunError      exit 130 stopped by a person; the journal says where
 
 Outcomes are values; these are for "cannot continue". `NotRecoveredError` and
@@ -117,6 +119,10 @@ class ConflictError(RefusedError):
     """The object changed since the plan was made: its precondition does not hold."""
 
 
+class IncidentInUseError(RefusedError):
+    """Another process works on this incident; `data` has `pid`, `host`, `operator`, `since`."""
+
+
 class InvalidError(RefusedError):
     """The API server finds the request invalid, or a JSON patch's test does not hold (422)."""
 
@@ -167,6 +173,12 @@ class InconclusiveError(VezaError):
     """Acted, and there is not enough data to say that the service is back."""
 
     outcome = Outcome.INCONCLUSIVE
+
+
+class PartialError(VezaError):
+    """Of several services some are back, some are not."""
+
+    outcome = Outcome.PARTIAL
 
 
 class InterruptedRunError(VezaError):

@@ -57,7 +57,7 @@ def _glance(cluster: Cluster, book: Catalog, name: str, namespace: str) -> Glanc
     service = book.service(name, namespace=namespace)
     quick = msgspec.structs.replace(book.verify, samples=2)
     try:
-        seen = detect(cluster.at(service.namespace), service, settings=quick)
+        seen = detect(cluster.at(service.namespace).of(service.kind), service, settings=quick)
     except VezaError as error:
         return Glance(name, None, error.what)
     return Glance(name, seen, "")

@@ -8,7 +8,10 @@ from importlib import resources
 import yaml
 
 from veza_nb.catalog import Hint
+from veza_nb.errors import UsageError
 from veza_nb.evidence import Finding
+from veza_nb.notebooks import notebook_path
+from veza_nb.troubles import INIT
 from veza_nb.typed import convert
 
 _CURES = {
@@ -26,6 +29,11 @@ def built_in() -> Mapping[str, Hint]:
     return convert(yaml.safe_load(text), dict[str, Hint])
 
 
+def hint_for(reason: str, known: Mapping[str, Hint]) -> Hint | None:
+    """The hint for a reason; what an init container suffers has its container's hint."""
+    return known.get(reason) or known.get(reason.removeprefix(INIT))
+
+
 def with_hints(findings: Sequence[Finding], own: Mapping[str, Hint]) -> tuple[Finding, ...]:
     """The same findings, each with what it means where anybody wrote that down.
 
@@ -34,14 +42,24 @@ def with_hints(findings: Sequence[Finding], own: Mapping[str, Hint]) -> tuple[Fi
         own: of the catalogue; they win.
     """
     known = {**built_in(), **own}
-    return tuple(
-        replace(one, hint=_sentence(known[one.reason])) if one.reason in known else one
-        for one in findings
-    )
+    hints = [(one, hint_for(one.reason, known)) for one in findings]
+    return tuple(replace(one, hint=_sentence(hint)) if hint else one for one, hint in hints)
 
 
 def _sentence(hint: Hint) -> str:
     said = [f"It means: {hint.means}.", _CURES[hint.cure]]
     if hint.look:
         said.append(f"{hint.look[0].upper()}{hint.look[1:]}.")
+    if hint.see and _ships(hint.see.partition(",")[0]):
+        said.append(f"See {hint.see}.")
     return " ".join(part for part in said if part)
+
+
+@cache
+def _ships(notebook: str) -> bool:
+    """Whether there is such a notebook: nobody is to look for one at 3 a.m. that is not there."""
+    try:
+        notebook_path(notebook)
+    except UsageError:
+        return False
+    return True

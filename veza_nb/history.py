@@ -11,4 +11,4 @@ def history(cluster: Cluster, service: Service) -> History:
     Numbers noted earlier may be gone: an undo renumbers. So they are never kept.
     """
     workload = cluster.workload(service.workload, service.selector)
-    return read_history(workload, now=cluster.clock.now())
+    return read_history(workload, now=cluster.now())

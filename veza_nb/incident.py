@@ -5,45 +5,30 @@ shows the result. What a later step needs it asks of the earlier one; run out of
 says which cell comes first.
 """
 
-import getpass
-import os
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
-from veza_nb import __version__, display, render
-from veza_nb.accounts import Cluster as Where
-from veza_nb.approvals import Approval, how_to_approve, read_confirmation
+from veza_nb import display, render
+from veza_nb.acting import act, take_lock
+from veza_nb.approving import take_approval
 from veza_nb.attempts import newest
-from veza_nb.catalog import Catalog, Service, usual_catalog
-from veza_nb.checks import Baseline, Verification
-from veza_nb.choices import Choice, read_choice
+from veza_nb.catalog import Service
+from veza_nb.checklist import Verification
+from veza_nb.checks import Baseline
+from veza_nb.choices import Choice, fixed_moment, read_choice
 from veza_nb.cluster import Cluster
 from veza_nb.detect import Detection, detect_settled
-from veza_nb.errors import (
-    ApprovalPendingError,
-    InterruptedRunError,
-    RefusedError,
-    UsageError,
-    VezaError,
-)
+from veza_nb.errors import RefusedError, UsageError
+from veza_nb.finishing import finish
+from veza_nb.furthering import look_further
 from veza_nb.history import history
-from veza_nb.locks import Lock
-from veza_nb.logbook import Logbook, identity_of
-from veza_nb.orders import Order
-from veza_nb.outcomes import complaint, left_to_do, outcome_of
-from veza_nb.plans import Plan, Refusal, in_effect
+from veza_nb.logbook import Logbook
+from veza_nb.opening import Opened, introduce, open_incident
+from veza_nb.outcomes import complaint
+from veza_nb.planning import Reasons, make
+from veza_nb.plans import Plan, Refusal
 from veza_nb.preflight import Preflight, preflight
-from veza_nb.prepare import prepare
-from veza_nb.records import Record, new_incident_id
-from veza_nb.remember import remarks, remember
-from veza_nb.report import postmortem
-from veza_nb.rollout import RolloutState
+from veza_nb.stepping import during, run_first
 from veza_nb.typed import convert
-from veza_nb.undo import UndoKind, UndoResult, follow, send
-from veza_nb.verify import verify
-from veza_nb.vocabulary import JournalEvent, Outcome, Step, Verdict
+from veza_nb.verifying import ask_about_users, check
+from veza_nb.vocabulary import RolloutPhase, Step, Verdict
 
 
 class Incident:
@@ -51,42 +36,61 @@ class Incident:
 
     Attributes:
         id: the incident's id, also the name of its folder.
-        service_name: name in the catalogue.
-        service: what the catalogue says of it.
-        cluster: where it is.
-        logbook: journal and record.
+        opened: what it works with: service, catalogue, cluster, logbook, lock.
     """
 
-    def __init__(
-        self,
-        *,
-        service_name: str,
-        service: Service,
-        catalog: Catalog,
-        cluster: Cluster,
-        logbook: Logbook,
-        operator: str,
-    ) -> None:
-        self.id = logbook.record.incident_id
-        self.service_name = service_name
-        self.service = service
-        self.cluster = cluster
-        self.logbook = logbook
-        self._catalog = catalog
-        self._settings = catalog.verify
-        self._operator = operator
+    _migrate_down = 0
+    """Migrations that are taken back before the undo; none here."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.id = opened.logbook.record.incident_id
+        self.opened = opened
         self._preflight: Preflight | None = None
         self._detection: Detection | None = None
         self._plan: Plan | None = None
         self._verification: Verification | None = None
-        self._force_lock = ""
-        self._lock = Lock(
-            cluster,
-            service.workload,
-            holder=f"{operator}@{socket.gethostname()}",
-            incident=self.id,
-            reason=logbook.record.reason,
-        )
+        self._reasons = Reasons()
+        self._way_on = ""
+
+    @property
+    def service(self) -> Service:
+        """What the catalogue says of the service."""
+        return self.opened.service
+
+    @property
+    def cluster(self) -> Cluster:
+        """Where it is."""
+        return self.opened.cluster
+
+    @property
+    def logbook(self) -> Logbook:
+        """Journal and record."""
+        return self.opened.logbook
+
+    @property
+    def detection(self) -> Detection | None:
+        """What the last look saw; None before there was one."""
+        return self._detection
+
+    @property
+    def seen(self) -> Detection:
+        """What the last look saw.
+
+        Raises:
+            UsageError: there was none yet.
+        """
+        return self._need_detection()
+
+    @property
+    def phase(self) -> RolloutPhase | None:
+        """Where the rollout of the last undo stood when it was left; None before there was one."""
+        undone = self.logbook.record.undo
+        return RolloutPhase(undone["rollout"]["phase"]) if undone else None
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """Of the verification after the last change; None where there was none."""
+        return self._verification.verdict if self._verification else None
 
     @classmethod
     def open(
@@ -122,65 +126,55 @@ class Incident:
             RefusedError: the cluster does not let this user in.
             UnreachableError: the cluster does not answer.
         """
-        book = usual_catalog(catalog)
-        chosen = book.service(service, namespace=namespace)
-        cluster = Cluster.connect(
-            kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
-        )
-        who = operator or getpass.getuser()
-        first = Record(
-            incident_id=incident_id or new_incident_id(service, cluster.clock.now()),
-            service=service,
-            title=f"Rollback of {service}",
-            namespace=chosen.namespace,
-            workload=chosen.workload,
-            operator=who,
+        opened = open_incident(
+            service,
+            namespace=namespace,
+            context=context,
+            kubeconfig=kubeconfig,
+            catalog=catalog,
+            incident_id=incident_id,
             reason=reason,
-            started_at=cluster.clock.now(),
-            cluster=Where(context=cluster.context, server=cluster.server),
+            operator=operator,
+            records=records,
+            timeout=timeout,
         )
-        root = Path(records or os.environ.get("VEZA_RECORDS", "") or "records").expanduser()
-        incident = cls(
-            service_name=service,
-            service=chosen,
-            catalog=book,
-            cluster=cluster,
-            logbook=Logbook.open(root, first, clock=cluster.clock),
-            operator=who,
-        )
-        incident._open()
+        incident = cls(opened)
+        with during(opened, Step.OPEN):
+            incident._preflight = introduce(opened)
         return incident
 
     def detect(self) -> None:
         """Look at the service; show findings and the decision."""
-        with self._during(Step.DETECT):
+        with during(self.opened, Step.DETECT):
             view = display.LiveView()
             seen = detect_settled(
                 self.cluster,
                 self.service,
-                settings=self._settings,
-                monitoring=self._catalog.monitoring,
-                hints=self._catalog.hints,
-                show=lambda one: view.show(render.diagnosis(one.diagnosis, now=one.at)),
+                settings=self.opened.settings,
+                monitoring=self.opened.catalog.monitoring,
+                hints=self.opened.catalog.hints,
+                show=lambda one: view.show(render.diagnosis(one.diagnosis, now=one.now)),
             )
             self._detection = seen
+            self.logbook.recorder.rollout(seen.rollout)
+            self.logbook.recorder.probes(seen.probes)
             facts = {"detected_at": seen.at, "diagnosis": seen.diagnosis, "baseline": seen.baseline}
-            if self._first:
+            if self.opened.first:
                 self.logbook.folder.write_evidence("workload-before.json", seen.workload)
             self.logbook.done(
                 Step.DETECT,
                 {"decision": seen.diagnosis.decision},
-                **(facts if self._first else {}),
+                **(facts if self.opened.first else {}),
             )
 
     def history(self) -> None:
         """Show the revisions, and which one is recommended."""
-        with self._during(Step.HISTORY):
+        with during(self.opened, Step.HISTORY):
             found = history(self.cluster, self.service)
             number = found.recommended.number if found.recommended else None
-            facts = {"history": found} if self._first else {}
+            facts = {"history": found} if self.opened.first else {}
             self.logbook.done(Step.HISTORY, {"recommended": number}, **facts)
-            display.show(render.history(found, now=self.cluster.clock.now()))
+            display.show(render.history(found, now=self.cluster.now()))
 
     def plan(
         self,
@@ -206,19 +200,23 @@ class Incident:
             RefusedError: there is nothing to go back to.
             UsageError: an argument is wrong.
         """
-        with self._during(Step.PLAN):
+        with during(self.opened, Step.PLAN):
             self._plan = self._verification = None
-            now = self.cluster.clock.now()
+            now = self.cluster.now()
             choice = read_choice(to_revision=to_revision, as_of=as_of, image=image, now=now)
-            self._force_lock = force_lock.strip()
-            made = self._prepare(choice, break_glass)
+            moment = fixed_moment(as_of, now)
+            self.logbook.asked(to_revision=to_revision, as_of=moment, image=image)
+            self._reasons = Reasons(break_glass, force_lock.strip(), self._migrate_down)
+            made = self._prepare(choice)
             if isinstance(made, Refusal):
                 self.logbook.update(refusal=made)
                 display.show(render.refusal(made))
                 raise RefusedError(made.what, next_step=made.next_step)
             self._plan = made
             # What was sent stays in the record; a no-op after it tells nothing new.
-            facts = {} if made.noop and not self._first else {"plan": made, "refusal": None}
+            sent = {one.plan for one in self.logbook.attempts}
+            known = made.noop and (self.logbook.record.plan or {}).get("id") in sent
+            facts = {} if known else {"plan": made, "refusal": None}
             self.logbook.done(Step.PLAN, {"plan": made.id, "to": made.to_revision}, **facts)
             display.show(render.plan(made))
             return made
@@ -234,18 +232,9 @@ class Incident:
         Raises:
             RefusedError: a guard blocks the plan, or it is not approved.
         """
-        with self._during(Step.APPROVE):
+        with during(self.opened, Step.APPROVE):
             self._refuse_stale(plan)
-            if plan.noop:
-                display.show(render.message("Nothing to approve: the target is already live."))
-                return
-            _refuse_blocked(plan)
-            if self.logbook.approves(plan):
-                display.show(render.message("This plan is already approved."))
-                return
-            if not confirm and display.person_present():
-                self._ask(plan)
-            display.show(render.message(self._take(plan, confirm)))
+            take_approval(self.opened, plan, confirm)
 
     def undo(self, plan: Plan) -> None:
         """Send the undo if it is still needed, and follow the rollout.
@@ -256,44 +245,51 @@ class Incident:
         Raises:
             RefusedError: not approved, blocked, locked by somebody else, or changed since.
         """
-        with self._during(Step.UNDO):
+        with during(self.opened, Step.UNDO):
             self._refuse_stale(plan)
             self._verification = None
-            if not plan.noop:
-                _refuse_blocked(plan)
-                if not self.logbook.approves(plan):
-                    raise RefusedError("This plan is not approved.", next_step=how_to_approve(plan))
-                self._take_lock()
-            result = send(self.cluster, plan, self.logbook.journal)
-            mutated_at = self._mutated_at(result)
-            self.logbook.update(outcome=Outcome.OPEN, exit_code=None, mutated_at=mutated_at)
-            state = self._follow(plan, result)
-            self.logbook.update(undo={"result": result, "rollout": state})
+            act(self.opened, plan, force_lock=self._reasons.force_lock)
 
-    def verify(self) -> None:
-        """Check that the service is back and stays back; show the checklist."""
-        with self._during(Step.VERIFY):
+    def hold(self) -> None:
+        """Take the lock already, as one of several services that have to be free together.
+
+        Raises:
+            RefusedError: somebody else holds it.
+        """
+        with during(self.opened, Step.UNDO):
+            take_lock(self.opened, self._reasons.force_lock)
+
+    def verify(self, *, users_ok: str = "") -> None:
+        """Check that the service is back and stays back; show the checklist.
+
+        Args:
+            users_ok: whether users can access the platform: "yes", "no" or "don't know". Empty,
+                with a person there and no external URL in the catalogue, shows the question.
+
+        Raises:
+            UsageError: `users_ok` is no answer.
+        """
+        with during(self.opened, Step.VERIFY):
             plan = self._need_plan()
-            view = display.LiveView()
-            verification = verify(
-                self.cluster,
-                self.service,
-                plan,
-                self._baseline(),
-                settings=self._settings,
-                monitoring=self._catalog.monitoring,
-                show=lambda left, probes: view.show(render.soak(left, probes)),
-            )
-            self._verification = verification
-            now = self.cluster.clock.now()
-            recovered = verification.verdict is Verdict.PASS
-            self.logbook.done(
-                Step.VERIFY,
-                {"verdict": verification.verdict},
-                verification=verification,
-                recovered_at=(self.logbook.record.recovered_at or now) if recovered else None,
-            )
-            view.show(render.verification(verification))
+            found = check(self.opened, plan, self._baseline(), users_ok=users_ok)
+            self._verification = found
+            if not users_ok:
+                ask_about_users(self.opened, plan, found, self._keep)
+
+    def further(self, *, max_steps: int = 0, confirm: str = "") -> None:
+        """Where verification failed, go on to the next good revision, if that is allowed.
+
+        Args:
+            max_steps: undos that this incident may do, the first included; 0 takes the
+                catalogue's.
+            confirm: as for `approve()`. The service's name approves each step, a plan's id that
+                plan only; the run goes no further then, and says what to approve next.
+
+        Raises:
+            UsageError: the cell `verify` has not been run, or `max_steps` is no such number.
+        """
+        while self._step_further(max_steps, confirm):
+            self.verify()
 
     def close(self) -> None:
         """Finish the record, show what is left to do, and give the lock back.
@@ -302,77 +298,54 @@ class Incident:
             NotRecoveredError: acted, and the service is not back.
             InconclusiveError: acted, and it cannot be told.
         """
-        with self._during(Step.CLOSE):
+        with during(self.opened, Step.CLOSE):
             try:
-                outcome = self._finish()
+                outcome = finish(self.opened, self._plan, self._verification)
             finally:
-                self._lock.release()
-        wrong = complaint(outcome, self.service_name, self.logbook.state)
+                self.opened.lock.release()
+        self.logbook.let_go()
+        remedies = self._verification.remedies if self._verification else ()
+        wrong = complaint(outcome, self.opened.service_name, self.logbook.state, remedies)
         if wrong is not None:
+            wrong.next_step = self._way_on or wrong.next_step
             raise wrong
 
-    def _finish(self) -> Outcome:
-        logbook = self.logbook
-        verdict = self._verification.verdict if self._verification else None
-        still_live = verdict is not Verdict.PASS or self._still_live()
-        outcome = outcome_of(verdict, changed=logbook.changed, still_live=still_live)
-        logbook.journal.append(Step.CLOSE, JournalEvent.DONE, {"outcome": outcome})
-        todo = left_to_do(self._plan, changed=logbook.changed)
-        if outcome is Outcome.RECOVERED and logbook.changed:
-            marks = remarks(logbook.record, self.cluster.clock.now())
-            todo += remember(self.cluster, logbook.journal, marks)
-        logbook.close(outcome, self.cluster.clock.now(), left_to_do=todo)
-        logbook.folder.write_text(
-            "postmortem.md", postmortem(logbook.record, logbook.journal.lines)
-        )
-        logbook.folder.seal()
-        display.show(render.closing(logbook.record, str(logbook.folder.path)))
-        return outcome
-
-    def _open(self) -> None:
-        with self._during(Step.OPEN):
-            self._preflight = preflight(self.cluster, self.service)
-            seen = self._preflight
-            if self.logbook.resumed:
-                self.logbook.begin(Step.OPEN, resumed=True)
-            self.logbook.done(
-                Step.OPEN,
-                {"user": seen.user, "version": seen.version, "kit": __version__},
-                cluster=Where(
-                    context=self.cluster.context, server=self.cluster.server, version=seen.version
-                ),
-                preflight=seen.lines,
+    def _step_further(self, max_steps: int, confirm: str) -> bool:
+        """One undo further, if it is allowed, possible and approved."""
+        before, sent = (self._plan, self._verification), newest(self.logbook.attempts)
+        with during(self.opened, Step.FURTHER):
+            plan, found = self._need_plan(), self._verification
+            if found is None:
+                raise run_first("verify")
+            step = look_further(
+                self.opened, plan, found, self._reasons, max_steps=max_steps, confirm=confirm
             )
-            display.show(render.opening(self.logbook.record, seen, resumed=self.logbook.resumed))
+            self._way_on = step.way_on
+        if step.plan is None or not step.approved:
+            return False
+        self._plan, self._verification = step.plan, None
+        try:
+            with during(self.opened, Step.UNDO):
+                act(self.opened, step.plan, force_lock="")
+        except BaseException:
+            if newest(self.logbook.attempts) == sent:
+                self._plan, self._verification = before  # it was not sent: that is still so
+            raise
+        return True
 
-    def _prepare(self, choice: Choice, break_glass: str) -> Plan | Refusal:
+    def _keep(self, found: Verification) -> None:
+        self._verification = found
+
+    def _prepare(self, choice: Choice) -> Plan | Refusal:
         seen = self._need_detection()
-        if self._preflight is not None and self._preflight.denied:
+        seen_before = self._preflight
+        if seen_before is not None and (seen_before.denied or seen_before.not_migrating):
             # Rights may have been granted since; without this a person had to begin again.
             self._preflight = preflight(self.cluster, self.service)
-        return prepare(
-            self.cluster,
-            self.service,
-            seen.diagnosis,
-            Order(
-                service=self.service_name,
-                incident=self.id,
-                operator=self._operator,
-                reason=self.logbook.record.reason,
-                choice=choice,
-                freeze=self._catalog.frozen(self.cluster.clock.now()),
-                break_glass=break_glass,
-                force_lock=self._force_lock,
-            ),
-            lock=self._lock,
-            earlier=None if choice.named else newest(self.logbook.attempts),
-            denied=self._preflight.denied if self._preflight else (),
-        )
-
-    @property
-    def _first(self) -> bool:
-        """Whether nothing was sent yet: what is seen now is what it was before the undo."""
-        return not self.logbook.attempts
+        denied = self._preflight.denied if self._preflight else ()
+        if self._migrate_down and self._preflight is not None:
+            denied += self._preflight.not_migrating
+        return make(self.opened, seen.diagnosis, choice, self._reasons, denied=denied)
 
     def _refuse_stale(self, plan: Plan) -> None:
         if plan is not self._plan:
@@ -380,117 +353,18 @@ class Incident:
                 "This is not the newest plan.", next_step="Run the cell 'plan' again, then go on."
             )
 
-    def _take(self, plan: Plan, confirm: str) -> str:
-        now = self.cluster.clock.now()
-        read = read_confirmation(
-            confirm,
-            plan,
-            operator=self._operator,
-            now=now,
-            two_people=self._catalog.approval.two_people,
-        )
-        if isinstance(read, Refusal):
-            raise RefusedError(read.what, next_step=read.next_step)
-        self._write_approval(plan, read)
-        return f"Approved by {read.approver} ({read.method})."
-
-    def _write_approval(self, plan: Plan, approval: Approval) -> None:
-        said = {"plan": plan.id, "approver": approval.approver, "method": approval.method}
-        data = {**said, **identity_of(plan)}
-        self.logbook.journal.append(Step.APPROVE, JournalEvent.APPROVAL, data)
-        self.logbook.update(approval=approval, approved_at=approval.at)
-
-    def _ask(self, plan: Plan) -> None:
-        """Show the box to type into, and stop here: the next cell runs once it is approved."""
-        from veza_nb.widgets.approval import show_approval  # noqa: PLC0415 - only with a person
-
-        def submit(typed: str) -> str:
-            try:
-                return f"{self._take(plan, typed)} Run the next cell to send it."
-            except VezaError as error:
-                return str(error)
-
-        show_approval(plan.service, submit)
-        raise ApprovalPendingError(
-            "Waiting for your approval.",
-            next_step="Type the service's name above, press Approve, then run the next cell.",
-        )
-
-    def _follow(self, plan: Plan, result: UndoResult) -> RolloutState:
-        view = display.LiveView()
-        begin = self.cluster.clock.monotonic()
-
-        def show(state: RolloutState) -> None:
-            view.show(render.progress(state, self.cluster.clock.monotonic() - begin, result.kind))
-
-        return follow(self.cluster, plan, settings=self._settings, show=show)
-
-    def _take_lock(self) -> None:
-        taken = self._lock.acquire(force=self._force_lock)
-        if taken:
-            note = {"lock taken": taken, "reason": self._force_lock}
-            self.logbook.journal.append(Step.UNDO, JournalEvent.NOTE, note)
-
-    def _mutated_at(self, result: UndoResult) -> object:
-        if result.kind is UndoKind.NOOP:
-            return self.logbook.record.mutated_at
-        return self.logbook.record.mutated_at or self.cluster.clock.now()
-
     def _baseline(self) -> Baseline:
         """From before the undo, also where an earlier run of this incident took it."""
-        if not self._first and self.logbook.record.baseline is not None:
+        if not self.opened.first and self.logbook.record.baseline is not None:
             return convert(self.logbook.record.baseline, Baseline)
         return self._need_detection().baseline
 
-    def _still_live(self) -> bool:
-        """Whether what was verified is still what runs: a verdict is about one template."""
-        plan = self._need_plan()
-        try:
-            live = self.cluster.deployment(plan.workload)
-        except VezaError:
-            return True  # not asked is not denied: the verdict was about the moment it was made
-        return in_effect(live, plan)
-
     def _need_detection(self) -> Detection:
         if self._detection is None:
-            raise _first("detect")
+            raise run_first("detect")
         return self._detection
 
     def _need_plan(self) -> Plan:
         if self._plan is None:
-            raise _first("plan")
+            raise run_first("plan")
         return self._plan
-
-    @contextmanager
-    def _during(self, step: Step) -> Iterator[None]:
-        """Write down whatever ends a step, then let it through."""
-        try:
-            yield
-        except ApprovalPendingError:
-            raise
-        except VezaError as error:
-            self._lock.release()  # taken again by the next undo; nobody waits for it meanwhile
-            self.logbook.failed(step, error)
-            raise
-        except KeyboardInterrupt as error:
-            self._lock.release()
-            stopped = InterruptedRunError(
-                f"Stopped during {step}.",
-                state=self.logbook.state,
-                next_step=f"Run this cell again, or continue incident {self.id}: "
-                "it never repeats a change.",
-            )
-            self.logbook.failed(step, stopped)
-            raise stopped from error
-
-
-def _refuse_blocked(plan: Plan) -> None:
-    if plan.blockers:
-        what = "; ".join(guard.summary.rstrip(".") for guard in plan.blockers)
-        raise RefusedError(f"This plan is blocked: {what}.", next_step=plan.blockers[0].remedy)
-
-
-def _first(cell: str) -> UsageError:
-    return UsageError(
-        f"The cell {cell!r} has not been run.", next_step=f"Run the cell {cell!r} first."
-    )

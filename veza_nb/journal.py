@@ -128,6 +128,7 @@ class Journal:
         path: its file.
         torn: a line cut off by a crash was found when it was opened.
         redactor: through which all data passes.
+        clock: stamps the lines.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class Journal:
         self.torn = False
         self.redactor = redactor
         self._actor = actor
-        self._clock = clock
+        self.clock = clock
         self._descriptor = descriptor
         self._mutex = threading.Lock()
         self._lines: list[Line] = []
@@ -231,8 +232,10 @@ class Journal:
             self._write(step, JournalEvent.NOTE, {"torn_line": kept, "bytes": len(tail)})
 
     def _rest(self) -> bytes:
-        size = os.fstat(self._descriptor).st_size
-        if size < self._read:
+        found = os.fstat(self._descriptor)
+        if not found.st_nlink:
+            raise FileNotFoundError(errno.ENOENT, "it was deleted meanwhile")
+        if found.st_size < self._read:
             raise self._damaged()
         parts = bytearray()
         while block := os.pread(self._descriptor, 1 << 20, self._read + len(parts)):
@@ -242,7 +245,7 @@ class Journal:
     def _write(self, step: Step, event: JournalEvent, data: dict[str, Any]) -> Line:
         line = Line(
             seq=len(self._lines) + 1,
-            at=timestamp(self._clock.now()),
+            at=timestamp(self.clock.now()),
             step=str(step),
             event=str(event),
             actor=self._actor,
@@ -291,8 +294,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def _failure(path: Path, verb: str, error: OSError) -> RecordError:
+    mend = "Make room or fix the folder's permissions, then run the cell again."
+    if error.errno == errno.ENOENT:
+        mend = "Bring the folder back, or begin a new incident: it asks the cluster what is true."
     return RecordError(
         f"{path}: cannot {verb} the journal: {error.strerror or error}.",
         state="The last step written to the journal is the last one that counts.",
-        next_step="Make room or fix the folder's permissions, then run the cell again.",
+        next_step=mend,
     )

@@ -15,13 +15,22 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import msgspec
 
 from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.leases import Lease, LeaseSpec, create_lease, read_lease, replace_lease
-from veza_nb.errors import ConflictError, NotFoundError, RefusedError, VezaError
+from veza_nb.errors import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    ServerError,
+    UnreachableError,
+    VezaError,
+)
+from veza_nb.vocabulary import WorkloadKind
 
 DURATION = 60
 """Seconds without a sign of life after which a lock may be taken over."""
@@ -38,9 +47,11 @@ LONGEST = 3600
 """Seconds after which a lock is not renewed any more, and so opens."""
 
 
-def lease_name(workload: str) -> str:
-    """The name of a workload's Lease."""
-    return f"veza-nb-{workload}"
+def lease_name(workload: str, kind: WorkloadKind = WorkloadKind.DEPLOYMENT) -> str:
+    """The name of a workload's Lease: one of each kind may have the same name."""
+    # No Deployment's name makes a Lease that begins with the dot.
+    other = kind is not WorkloadKind.DEPLOYMENT
+    return f"veza-nb.{kind.word}.{workload}" if other else f"veza-nb-{workload}"
 
 
 @dataclass(slots=True, eq=False)
@@ -60,7 +71,7 @@ class Lock:
 
     Args:
         cluster: where.
-        workload: the Deployment's name.
+        workload: its name; the cluster knows its kind.
         holder: operator and host, as "kim@host"; the process is added.
         incident: a run of the same incident gets the lock back at once when the process that
             held it on this host has ended.
@@ -79,7 +90,7 @@ class Lock:
     @property
     def name(self) -> str:
         """The Lease's name."""
-        return lease_name(self.workload)
+        return lease_name(self.workload, self.cluster.kind)
 
     @property
     def held(self) -> bool:
@@ -100,6 +111,7 @@ class Lock:
         """
         if self.held:
             self.confirm()
+            self._renew(self._hold)
             return ""
         present = self._read()
         taken = ""
@@ -112,12 +124,28 @@ class Lock:
             lease = self._take(present)
         except ConflictError as error:
             raise self._refusal(self._read()) from error
-        self._hold = hold = _Hold(lease)
+        except (UnreachableError, ServerError) as error:
+            lease = self._after_all(error)
+        self._hold = _Hold(lease)
+        self._renew(self._hold)
+        return taken
+
+    def _renew(self, hold: _Hold | None) -> None:
+        """See to it that it is renewed: whoever acts again after an hour begins a new one."""
+        if hold is None or (hold.renewer is not None and hold.renewer.is_alive()):
+            return
         hold.renewer = threading.Thread(
             target=self._keep, args=(hold,), name="lock-renewer", daemon=True
         )
         hold.renewer.start()
-        return taken
+
+    def _after_all(self, error: VezaError) -> Lease:
+        """Look whether it is ours though there was no good answer; else the error goes on."""
+        with suppress(VezaError):
+            present = self._read()
+            if present is not None and self._ours(present):
+                return present
+        raise error
 
     def confirm(self) -> None:
         """Make sure that the lock is still ours and stays so for at least half its duration.
@@ -304,4 +332,13 @@ def _ended(pid: int) -> bool:
         return True
     except OSError:
         return False  # it is somebody else's
-    return False
+    return _is_zombie(pid)
+
+
+def _is_zombie(pid: int) -> bool:
+    """Whether it has died, and only nobody has asked how yet: where /proc tells."""
+    try:
+        told = Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
+    except OSError:
+        return False
+    return told.rpartition(")")[2].split()[:1] in (["Z"], ["X"])

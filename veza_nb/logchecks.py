@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 
 from veza_nb.checks import Check
 from veza_nb.loglines import ErrorGroup, PodLog, error_groups
-from veza_nb.vocabulary import Verdict
+from veza_nb.vocabulary import Item, Verdict
 from veza_nb.words import count
 
 _SHOWN = 3
@@ -23,12 +23,14 @@ def log_check(logs: Sequence[PodLog], release_errors: Collection[str]) -> Check:
     """
     title = "Its logs show no error of the bad release"
     if not logs:
-        return Check("logs", title, Verdict.INCONCLUSIVE, ("no log could be read",), advisory=True)
+        unread = ("no log could be read",)
+        return Check("logs", title, Verdict.INCONCLUSIVE, unread, advisory=True, item=Item.LOGS)
     groups = error_groups(logs)
     again = [one for one in groups if one.kind in release_errors]
     rest = [one for one in groups if one.kind not in release_errors]
     lines = [_line(one) for one in (*again, *rest)[:_SHOWN]] or [_quiet(logs)]
-    return Check("logs", title, Verdict.FAIL if again else Verdict.PASS, tuple(lines))
+    verdict = Verdict.FAIL if again else Verdict.PASS
+    return Check("logs", title, verdict, tuple(lines), item=Item.LOGS)
 
 
 def _line(group: ErrorGroup) -> str:

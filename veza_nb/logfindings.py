@@ -4,14 +4,17 @@ Logs explain, pods and probes decide: a service may complain for years and serve
 """
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 from veza_nb.evidence import Evidence, Finding
-from veza_nb.loglines import ErrorGroup, PodLog, error_groups
+from veza_nb.loglines import ErrorGroup, PodLog, begins_at, error_groups
+from veza_nb.revisions import PROVEN_AFTER
 from veza_nb.scene import Scene
 from veza_nb.vocabulary import Severity
 from veza_nb.words import count
 
 _SHOWN = 5
+_OFTEN = 3
 
 
 def log_findings(scene: Scene, logs: Sequence[PodLog]) -> Iterator[Finding]:
@@ -27,6 +30,18 @@ def log_findings(scene: Scene, logs: Sequence[PodLog]) -> Iterator[Finding]:
     if known:
         whose = " that pods of older revisions print too"
         yield _finding(scene, known, ("LogErrorsBefore", Severity.INFO, whose, False))
+
+
+def log_signs(logs: Sequence[PodLog]) -> Iterator[datetime]:
+    """When a program that had served in silence for a while began to complain again and again.
+
+    Complaints from the start tell nothing: many programs have some at every start.
+    """
+    for one in error_groups(logs):
+        begin = begins_at(one.log.text)
+        often = one.new and one.count >= _OFTEN
+        if often and one.first and begin and one.first - begin >= PROVEN_AFTER:
+            yield one.first
 
 
 def _finding(

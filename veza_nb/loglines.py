@@ -109,13 +109,32 @@ def is_error(line: str) -> bool:
     return bool(_ERROR.search(line) or _SHOUTED.search(line))
 
 
+def last_word(text: str) -> tuple[datetime | None, str]:
+    """The last line that speaks of an error, or else the last one, with its time; "" if empty."""
+    errors = list(_error_lines(text))
+    if errors:
+        return errors[-1]
+    said = [found for whole in text.splitlines() if (found := _told(whole))[1].strip()]
+    return said[-1] if said else (None, "")
+
+
+def begins_at(text: str) -> datetime | None:
+    """When the first line that tells its time was printed."""
+    return next((at for whole in text.splitlines() if (at := _told(whole)[0])), None)
+
+
+def _told(whole: str) -> tuple[datetime | None, str]:
+    """A line without its time, and that time."""
+    stamp, _, line = whole[:LONGEST].partition(" ")
+    at = _moment(stamp)
+    return at, (line if at else whole[:LONGEST]).replace("\0", "")
+
+
 def _error_lines(text: str) -> Iterator[tuple[datetime | None, str]]:
     for whole in text.splitlines():
-        stamp, _, line = whole[:LONGEST].partition(" ")
-        at = _moment(stamp)
-        said = line if at else whole[:LONGEST]
+        at, said = _told(whole)
         if is_error(said):
-            yield at, said.replace("\0", "")
+            yield at, said
 
 
 def _moment(stamp: str) -> datetime | None:

@@ -7,9 +7,9 @@ from functools import partial
 
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.client import concurrently
-from veza_nb.errors import UnreachableError, VezaError
+from veza_nb.errors import ForbiddenError, UnreachableError, VezaError
 from veza_nb.loglines import PodLog
-from veza_nb.objects import Pod, Workload
+from veza_nb.objects import ContainerStatus, Pod, Workload
 from veza_nb.replicasets import live_replicaset, pods_of
 from veza_nb.troubles import has_ended, is_ready, is_terminating
 
@@ -44,16 +44,25 @@ def read_logs(
     Raises:
         UnreachableError: the server does not answer at all.
     """
+    return look_into_logs(cluster, workload, since=since)[0]
+
+
+def look_into_logs(
+    cluster: Cluster, workload: Workload, *, since: datetime | None = None
+) -> tuple[tuple[PodLog, ...], str]:
+    """The same, and why nothing could be read: "logs (not allowed)"; "" where that is not so."""
     places = tuple(one for one in _places(workload) if not (since and one.previous))
     texts = concurrently(*(partial(_read, cluster, place, since) for place in places))
-    return tuple(
+    logs = tuple(
         PodLog(one.pod, one.container, one.new, one.previous, text)
         for one, text in zip(places, texts, strict=True)
-        if text is not None
+        if isinstance(text, str)
     )
+    denied = any(isinstance(text, ForbiddenError) for text in texts)
+    return logs, "logs (not allowed)" if denied and not logs else ""
 
 
-def _read(cluster: Cluster, place: _Place, since: datetime | None) -> str | None:
+def _read(cluster: Cluster, place: _Place, since: datetime | None) -> str | VezaError:
     try:
         return cluster.pod_log(
             place.pod,
@@ -65,8 +74,8 @@ def _read(cluster: Cluster, place: _Place, since: datetime | None) -> str | None
         )
     except UnreachableError:
         raise
-    except VezaError:
-        return None
+    except VezaError as error:
+        return error
 
 
 def _places(workload: Workload) -> Iterator[_Place]:
@@ -87,9 +96,16 @@ def _serves(pod: Pod) -> bool:
 
 
 def _of(pod: Pod, *, new: bool) -> Iterator[_Place]:
-    for status in pod.status.container_statuses[:CONTAINERS]:
+    failed = [status for status in pod.status.init_container_statuses if not _done(status)]
+    for status in (*failed, *pod.status.container_statuses)[:CONTAINERS]:
         ran = status.state.running is not None or status.state.terminated is not None
         if ran:
             yield _Place(pod.metadata.name, status.name, new, previous=False)
         if status.restart_count:
             yield _Place(pod.metadata.name, status.name, new, previous=True)
+
+
+def _done(status: ContainerStatus) -> bool:
+    """True for an init container that did its work: its log explains nothing."""
+    ended = status.state.terminated
+    return ended is not None and ended.exit_code == 0

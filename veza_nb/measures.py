@@ -7,6 +7,7 @@ expected are problems, said in words, and never a pass.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import isnan
 
 from veza_nb.vocabulary import Verdict
 
@@ -42,6 +43,7 @@ class Measured:
         tolerance: up to so many times the value before still counts as normal.
         before: just before the live template came.
         now: at this moment.
+        after: when the live template had served for a while; not asked before that.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Measured:
     tolerance: float
     before: Reading
     now: Reading
+    after: Reading = NOT_ASKED
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +102,12 @@ def verdict_of(
     the rollout by more than a tenth of the limit: small numbers jump.
 
     Args:
-        value: now; None is inconclusive.
+        value: now; None and NaN are inconclusive.
         before: before the rollout; None leaves only the limit.
         limit: of the catalogue.
         tolerance: of the catalogue.
     """
-    if value is None:
+    if value is None or isnan(value):
         return Verdict.INCONCLUSIVE
     if value > limit + ALMOST_NOTHING:
         return Verdict.FAIL
@@ -122,6 +125,15 @@ def was_bad_before(measured: Measured) -> bool | None:
     """Whether it was beyond its limit already before the rollout; None where nobody knows."""
     before = measured.before.value
     return None if before is None else before > measured.limit + ALMOST_NOTHING
+
+
+def began_later(measured: Measured) -> bool | None:
+    """Whether it was still within its limit when the release had served for a while.
+
+    None where nobody knows.
+    """
+    after = measured.after.value
+    return None if after is None else after <= measured.limit + ALMOST_NOTHING
 
 
 def spelled(value: float | None) -> str:

@@ -1,13 +1,25 @@
 """Findings read off the service's own monitoring: numbers beyond their limits, alerts that fire."""
 
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from veza_nb.evidence import Evidence, Finding
-from veza_nb.measures import Alert, Measured, Monitored, judge, told, was_bad_before
+from veza_nb.measures import (
+    Alert,
+    Measured,
+    Monitored,
+    began_later,
+    judge,
+    told,
+    was_bad_before,
+)
+from veza_nb.revisions import PROVEN_AFTER
 from veza_nb.scene import Scene
-from veza_nb.symptoms import LONG_IN_SERVICE
 from veza_nb.vocabulary import Severity, Verdict
 from veza_nb.words import count, listing, utc
+
+RINGS_AFTER = timedelta(minutes=10)
+"""Alerts wait for that long, at most, to be sure."""
 
 
 def monitor_findings(scene: Scene, seen: Monitored) -> Iterator[Finding]:
@@ -49,16 +61,32 @@ def _blame(scene: Scene, one: Measured, seen: Monitored) -> bool | None:
     """Did it begin with the rollout?
 
     Bad before it clears the release. Good before it does not yet convict one that has served
-    for long, nor one whose pods do not serve at all. Where nobody knows what it was before, the
-    alerts may tell when it began.
+    for a while, nor one whose pods do not serve at all; a number that was still good after that
+    while began to be bad for another reason. Where nobody knows what it was before, the alerts
+    may tell when it began.
     """
-    before = was_bad_before(one)
+    before, later = was_bad_before(one), began_later(one)
     if before:
         return False
-    long = scene.live_for is None or scene.live_for > LONG_IN_SERVICE
-    if long or not scene.rollout.ready:
+    if later or not scene.rollout.ready:
         return None
-    return True if before is False or _all_since_rollout(scene, seen) else None
+    if before is False:
+        return True if later is False or scene.began_with_rollout else None
+    return True if _all_since_rollout(scene, seen) else None
+
+
+def monitor_signs(seen: Monitored, rolled_out_at: datetime | None) -> Iterator[datetime]:
+    """When monitoring noticed that something is wrong, as far as it tells.
+
+    Alerts that rang before the rollout are about something else.
+    """
+    for one in seen.measures:
+        later, after = began_later(one), one.after.at
+        if judge(one) is Verdict.FAIL and later is not None and after is not None:
+            yield after if later else after - PROVEN_AFTER
+    for alert in seen.alerts:
+        if alert.since and rolled_out_at and utc(alert.since) >= utc(rolled_out_at):
+            yield alert.since
 
 
 def _alerts(scene: Scene, seen: Monitored) -> Finding:
@@ -83,6 +111,8 @@ def _all_since_rollout(scene: Scene, seen: Monitored) -> bool:
 
 
 def _since_rollout(scene: Scene, alert: Alert) -> bool:
-    if alert.since is None or scene.live_for is None or scene.live_for > LONG_IN_SERVICE:
+    """It rings since then, allowing for the minutes that it takes to be sure."""
+    if alert.since is None or scene.live_for is None:
         return False
-    return utc(alert.since) >= scene.now - scene.live_for
+    after = utc(alert.since) - (scene.now - scene.live_for)
+    return timedelta() <= after <= PROVEN_AFTER + RINGS_AFTER

@@ -7,7 +7,8 @@ its monitoring is down too, and the rest of the evidence still counts.
 import math
 import os
 from collections.abc import Mapping
-from datetime import datetime
+from contextlib import suppress
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
@@ -47,6 +48,37 @@ def measure(monitoring: Monitoring, query: str, at: datetime) -> Reading:
     return Reading(at, value)
 
 
+def measure_range(
+    monitoring: Monitoring, query: str, begin: datetime, end: datetime, step: timedelta
+) -> tuple[Reading, ...]:
+    """The number that a query had at every step of a stretch of time; never raises.
+
+    Args:
+        monitoring: where Prometheus is.
+        query: PromQL that gives one number.
+        begin: the first moment.
+        end: not after that.
+        step: between two moments.
+
+    Returns:
+        One reading a step; all without a value where there is no answer.
+    """
+    # Prometheus is told milliseconds: what it answers must be found again by the same ones.
+    step = timedelta(milliseconds=max(round(step / timedelta(milliseconds=1)), 1))
+    path = f"{monitoring.prometheus}/api/v1/query_range"
+    asked = {"query": query, "step": f"{step.total_seconds():.3f}"}
+    asked |= {"start": f"{begin.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}
+    moments = [begin + step * n for n in range(int((end - begin) / step) + 1)]
+    try:
+        known = _numbers(_ask(path, asked, monitoring))
+    except _AnswerError as error:
+        return tuple(Reading(at, None, str(error)) for at in moments)
+    first, length = begin.timestamp(), step.total_seconds()
+    values = {round((stamp - first) / length): value for stamp, value in known}
+    found = ((at, values.get(number)) for number, at in enumerate(moments))
+    return tuple(Reading(at, value, "" if value is not None else "no data") for at, value in found)
+
+
 def alerts(monitoring: Monitoring, labels: Mapping[str, str]) -> tuple[tuple[Alert, ...], str]:
     """The alerts that fire with all of these labels, and why they are not known, or ""."""
     matchers = [("filter", f'{name}="{_quoted(value)}"') for name, value in labels.items()]
@@ -80,23 +112,43 @@ class _Answer(msgspec.Struct):
     data: _Result | None = None
 
 
-def _number(data: bytes) -> float:
+def _result(data: bytes) -> _Result:
     try:
         answer = decode_json(data, _Answer)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _AnswerError("this is not what Prometheus answers") from error
     if answer.status != "success" or answer.data is None:
         raise _AnswerError(one_line(answer.error) or "no answer")
-    found = answer.data.result
-    if answer.data.kind == "vector":
+    return answer.data
+
+
+def _numbers(data: bytes) -> list[tuple[float, float]]:
+    """`(seconds since 1970, value)` of the only series; what is no number is left out."""
+    found = _result(data).result
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise _AnswerError("this is not what Prometheus answers")
+    if len(found) != 1:
+        what = f"{len(found)} series where one was expected" if found else "no data"
+        raise _AnswerError(what)
+    numbers = []
+    for sample in found[0].get("values") or ():
+        with suppress(_AnswerError):
+            numbers.append((float(sample[0]), _finite(sample)))
+    return numbers
+
+
+def _number(data: bytes) -> float:
+    answer = _result(data)
+    found = answer.result
+    if answer.kind == "vector":
         if not found:
             raise _AnswerError("no data")
         if len(found) > 1:
             raise _AnswerError(f"{len(found)} series where one was expected")
         return _finite(found[0].get("value"))
-    if answer.data.kind == "scalar":
+    if answer.kind == "scalar":
         return _finite(found)
-    raise _AnswerError(f"a {answer.data.kind or 'strange'} answer where a number was expected")
+    raise _AnswerError(f"a {answer.kind or 'strange'} answer where a number was expected")
 
 
 def _finite(sample: Any) -> float:

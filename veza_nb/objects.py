@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from veza_nb.vocabulary import WorkloadKind
+
 PodTemplate = dict[str, Any]
 """A pod template exactly as the server sent it."""
 
@@ -52,6 +54,18 @@ class ObjectMeta(_Reader, frozen=True):
     managed_fields: tuple[ManagedField, ...] = ()
 
 
+class OwnedField(ManagedField, frozen=True):
+    """The same with the field set: whose each field is."""
+
+    fields_v1: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class WorkloadMeta(ObjectMeta, frozen=True):
+    """metadata of a workload: there it matters who wrote the template."""
+
+    managed_fields: tuple[OwnedField, ...] = ()
+
+
 class Condition(_Reader, frozen=True):
     """status.conditions[] of any kind."""
 
@@ -71,21 +85,28 @@ class LabelSelector(_Reader, frozen=True):
 
 
 class RollingUpdate(_Reader, frozen=True):
-    """spec.strategy.rollingUpdate: an int or a percentage."""
+    """spec.strategy.rollingUpdate: an int or a percentage; the partition is a StatefulSet's."""
 
     max_surge: int | str = "25%"
     max_unavailable: int | str = "25%"
+    partition: int = 0
 
 
 class Strategy(_Reader, frozen=True):
-    """spec.strategy."""
+    """spec.strategy; "OnDelete" only where the kind is another."""
 
     type: str = "RollingUpdate"
     rolling_update: RollingUpdate | None = None
 
 
+class Ordinals(_Reader, frozen=True):
+    """spec.ordinals of a StatefulSet."""
+
+    start: int = 0
+
+
 class DeploymentSpec(_Reader, frozen=True):
-    """Deployment spec."""
+    """Deployment spec; the last two are a StatefulSet's."""
 
     template: PodTemplate = msgspec.field(default_factory=dict)
     selector: LabelSelector = LabelSelector()
@@ -95,6 +116,8 @@ class DeploymentSpec(_Reader, frozen=True):
     min_ready_seconds: int = 0
     progress_deadline_seconds: int = 600
     revision_history_limit: int = 10
+    pod_management_policy: str = ""
+    ordinals: Ordinals = Ordinals()
 
 
 class DeploymentStatus(_Reader, frozen=True):
@@ -110,11 +133,17 @@ class DeploymentStatus(_Reader, frozen=True):
 
 
 class Deployment(_Reader, frozen=True):
-    """apps/v1 Deployment."""
+    """apps/v1 Deployment, or another `kind` in its terms (see `controllerrevisions`)."""
 
-    metadata: ObjectMeta
+    metadata: WorkloadMeta
+    kind: WorkloadKind = WorkloadKind.DEPLOYMENT
     spec: DeploymentSpec = DeploymentSpec()
     status: DeploymentStatus = DeploymentStatus()
+
+    @property
+    def ref(self) -> str:
+        """As kubectl takes it: `deployment/api`."""
+        return f"{self.kind.word}/{self.metadata.name}"
 
 
 class ReplicaSetSpec(_Reader, frozen=True):
@@ -136,11 +165,94 @@ class ReplicaSetStatus(_Reader, frozen=True):
 
 
 class ReplicaSet(_Reader, frozen=True):
-    """apps/v1 ReplicaSet."""
+    """apps/v1 ReplicaSet, or a ControllerRevision in its terms (see `controllerrevisions`).
+
+    `returned_at` is when a ControllerRevision got its number, where that was later than it was
+    made: unlike a ReplicaSet's, its earlier numbers are not kept.
+    """
 
     metadata: ObjectMeta
     spec: ReplicaSetSpec = ReplicaSetSpec()
     status: ReplicaSetStatus = ReplicaSetStatus()
+    returned_at: datetime | None = None
+
+
+class SetRollingUpdate(_Reader, frozen=True):
+    """spec.updateStrategy.rollingUpdate: a partition in StatefulSets, a surge in DaemonSets."""
+
+    max_surge: int | str = 0
+    max_unavailable: int | str = 1
+    partition: int = 0
+
+
+class UpdateStrategy(_Reader, frozen=True):
+    """spec.updateStrategy of StatefulSets and DaemonSets."""
+
+    type: str = "RollingUpdate"
+    rolling_update: SetRollingUpdate | None = None
+
+
+class StatefulSetSpec(_Reader, frozen=True):
+    """StatefulSet spec."""
+
+    template: PodTemplate = msgspec.field(default_factory=dict)
+    selector: LabelSelector = LabelSelector()
+    replicas: int = 1
+    update_strategy: UpdateStrategy = UpdateStrategy()
+    pod_management_policy: str = "OrderedReady"
+    ordinals: Ordinals = Ordinals()
+    min_ready_seconds: int = 0
+    revision_history_limit: int = 10
+
+
+class StatefulSet(_Reader, frozen=True):
+    """apps/v1 StatefulSet; its status counts as a Deployment's does."""
+
+    metadata: WorkloadMeta
+    spec: StatefulSetSpec = StatefulSetSpec()
+    status: DeploymentStatus = DeploymentStatus()
+
+
+class DaemonSetSpec(_Reader, frozen=True):
+    """DaemonSet spec."""
+
+    template: PodTemplate = msgspec.field(default_factory=dict)
+    selector: LabelSelector = LabelSelector()
+    update_strategy: UpdateStrategy = UpdateStrategy()
+    min_ready_seconds: int = 0
+    revision_history_limit: int = 10
+
+
+class DaemonSetStatus(_Reader, frozen=True):
+    """DaemonSet status: counts of nodes."""
+
+    observed_generation: int = 0
+    desired_number_scheduled: int = 0
+    current_number_scheduled: int = 0
+    updated_number_scheduled: int = 0
+    number_ready: int = 0
+    number_available: int = 0
+    number_unavailable: int = 0
+    conditions: tuple[Condition, ...] = ()
+
+
+class DaemonSet(_Reader, frozen=True):
+    """apps/v1 DaemonSet."""
+
+    metadata: WorkloadMeta
+    spec: DaemonSetSpec = DaemonSetSpec()
+    status: DaemonSetStatus = DaemonSetStatus()
+
+
+class ControllerRevision(_Reader, frozen=True):
+    """apps/v1 ControllerRevision: a revision of a StatefulSet or a DaemonSet.
+
+    `data` is the patch that brings its pod template back, raw.
+    """
+
+    metadata: ObjectMeta
+    revision: int = 0
+    data: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 class ContainerStateWaiting(_Reader, frozen=True):
@@ -188,10 +300,25 @@ class ContainerStatus(_Reader, frozen=True):
     last_state: ContainerState = ContainerState()
 
 
+class Resources(_Reader, frozen=True):
+    """resources of a container: resource to quantity."""
+
+    limits: dict[str, str | int | float] = msgspec.field(default_factory=dict)
+    requests: dict[str, str | int | float] = msgspec.field(default_factory=dict)
+
+
+class Container(_Reader, frozen=True):
+    """spec.containers[] of a pod, as far as it is read."""
+
+    name: str = ""
+    resources: Resources = Resources()
+
+
 class PodSpec(_Reader, frozen=True):
     """Pod spec, as far as it is read."""
 
     node_name: str = ""
+    containers: tuple[Container, ...] = ()
 
 
 class PodStatus(_Reader, frozen=True):
@@ -258,6 +385,67 @@ class ResourceQuota(_Reader, frozen=True):
     status: ResourceQuotaStatus = ResourceQuotaStatus()
 
 
+class NodeSpec(_Reader, frozen=True):
+    """Node spec, as far as it is read."""
+
+    unschedulable: bool = False
+
+
+class ContainerImage(_Reader, frozen=True):
+    """status.images[] of a Node: one image under all its names."""
+
+    names: tuple[str, ...] | None = None
+
+
+class NodeStatus(_Reader, frozen=True):
+    """Node status, as far as it is read; a kubelet names 50 images at most."""
+
+    conditions: tuple[Condition, ...] = ()
+    images: tuple[ContainerImage, ...] = ()
+
+
+class Node(_Reader, frozen=True):
+    """v1 Node."""
+
+    metadata: ObjectMeta
+    spec: NodeSpec = NodeSpec()
+    status: NodeStatus = NodeStatus()
+
+
+class EndpointConditions(_Reader, frozen=True):
+    """conditions of an endpoint; None counts as ready, as Kubernetes defines it."""
+
+    ready: bool | None = None
+
+
+class Endpoint(_Reader, frozen=True):
+    """endpoints[] of an EndpointSlice."""
+
+    conditions: EndpointConditions = EndpointConditions()
+
+
+class EndpointSlice(_Reader, frozen=True):
+    """discovery.k8s.io/v1 EndpointSlice; `endpoints` is null where there are none."""
+
+    metadata: ObjectMeta
+    endpoints: tuple[Endpoint, ...] | None = None
+
+
+class ContainerMetrics(_Reader, frozen=True):
+    """containers[] of PodMetrics: resource to quantity."""
+
+    name: str = ""
+    usage: dict[str, str | int | float] = msgspec.field(default_factory=dict)
+
+
+class PodMetrics(_Reader, frozen=True):
+    """metrics.k8s.io/v1beta1 PodMetrics."""
+
+    metadata: ObjectMeta
+    timestamp: datetime | None = None
+    containers: tuple[ContainerMetrics, ...] = ()
+
+
 class PartialObject(_Reader, frozen=True):
     """An object of any kind, by its metadata alone."""
 
@@ -320,7 +508,10 @@ class Status(_Reader, frozen=True):
 
 
 class Workload(_Reader, frozen=True):
-    """A Deployment with its ReplicaSets, its pods and their events: what one look saw."""
+    """A Deployment with its ReplicaSets, its pods and their events: what one look saw.
+
+    The other kinds are told in the same terms: `deployment.kind` says which it is.
+    """
 
     deployment: Deployment
     replicasets: tuple[ReplicaSet, ...] = ()

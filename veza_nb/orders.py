@@ -18,6 +18,7 @@ class Order:
         freeze: why changes are frozen now; "" where they are not.
         break_glass: why something is changed all the same; may be empty.
         force_lock: why a lock is to be taken from whoever holds it; may be empty.
+        migrate_down: migrations of the database that are taken back before the undo.
     """
 
     service: str
@@ -28,3 +29,4 @@ class Order:
     freeze: str = ""
     break_glass: str = ""
     force_lock: str = ""
+    migrate_down: int = 0

@@ -1,5 +1,8 @@
 """How an incident's run ended, and what that means for whoever reads it."""
 
+from collections.abc import Sequence
+
+from veza_nb.byhand import CAUSES
 from veza_nb.errors import InconclusiveError, NotRecoveredError, RefusedError, VezaError
 from veza_nb.plans import Plan
 from veza_nb.vocabulary import Level, Outcome, Verdict
@@ -30,21 +33,39 @@ def outcome_of(verdict: Verdict | None, *, changed: bool | None, still_live: boo
     return _BY_VERDICT[verdict]
 
 
-def left_to_do(plan: Plan | None, *, changed: bool | None) -> tuple[str, ...]:
-    """What people still have to do after a rollback."""
+def left_to_do(
+    plan: Plan | None, *, changed: bool | None, remedies: Sequence[str] = ()
+) -> tuple[str, ...]:
+    """What people still have to do after a rollback.
+
+    Args:
+        plan: what was planned; what it warned of is still true, but for pods.
+        changed: whether the run changed the cluster.
+        remedies: what the verification found that only a person can do.
+    """
     if not changed or plan is None:
-        return ()
-    warnings = (guard for guard in plan.guards if guard.level is Level.WARN)
-    return (REVERT, *(f"{one.summary} {one.remedy}".strip() for one in warnings))
+        return tuple(remedies)
+    warnings = (
+        guard
+        for guard in plan.guards
+        # What is paused by now the journal says.
+        if guard.level is Level.WARN and not guard.name.startswith("pauses-")
+    )
+    others = (one for one in warnings if one.name not in CAUSES)
+    return (*remedies, REVERT, *(f"{one.summary} {one.remedy}".strip() for one in others))
 
 
-def complaint(outcome: Outcome, service: str, state: str) -> VezaError | None:
+def complaint(
+    outcome: Outcome, service: str, state: str, remedies: Sequence[str] = ()
+) -> VezaError | None:
     """What the last cell raises, so that whoever runs the notebook sees that it is not over."""
     if outcome is Outcome.NOT_RECOVERED:
+        further = "See the failed checks above; `veza-nb plan` shows where else to go."
+        again = "Then run again with the same incident: no change is repeated."
         return NotRecoveredError(
             f"{service} has not recovered.",
             state=state,
-            next_step="See the failed checks above; `veza-nb plan` shows where else to go.",
+            next_step=" ".join([*remedies, again]) if remedies else further,
         )
     if outcome is Outcome.REFUSED:
         return RefusedError(

@@ -19,11 +19,13 @@ class Pace:
         at_once: services whose rollout is under way at the same time, at most.
         failures: failed services after which no further one is begun.
         on_failure: what happens to the others then.
+        text: how `at_once` was typed.
     """
 
     at_once: int
     failures: int
     on_failure: OnFailure
+    text: str = ""
 
     @property
     def words(self) -> str:
@@ -60,7 +62,7 @@ def read_pace(*, at_once: str, failures: int, on_failure: str, services: int) ->
         raise UsageError(
             f"{on_failure!r} is no rule for failures.", next_step=f"There are: {known}."
         ) from error
-    return Pace(_at_once(at_once, services), failures, policy)
+    return Pace(_at_once(at_once, services), failures, policy, at_once.strip())
 
 
 def _at_once(text: str, services: int) -> int:

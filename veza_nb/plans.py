@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from veza_nb.choices import Choice, find_chosen, why_none
 from veza_nb.evidence import kubectl
 from veza_nb.findings import Diagnosis
+from veza_nb.gitops import Pause, pause_of
 from veza_nb.guards import Case, Guard, all_guards
 from veza_nb.objects import Deployment, PodTemplate, Workload
 from veza_nb.orders import Order
@@ -17,12 +18,13 @@ from veza_nb.podtemplates import (
     same_template,
     template_changes,
     template_digest,
+    without_hash,
 )
 from veza_nb.references import named_sources
 from veza_nb.revisions import History, Revision, find_revision
 from veza_nb.surroundings import NOTHING_SEEN, Surroundings
-from veza_nb.vocabulary import Annotation, Level
-from veza_nb.words import listing, one_line
+from veza_nb.vocabulary import Annotation, Level, WorkloadKind
+from veza_nb.words import count, listing, one_line
 
 __all__ = [
     "Change",
@@ -36,6 +38,10 @@ __all__ = [
 ]
 
 
+_BREAKABLE = ("change-freeze", "locked")
+"""Guards that block unless the operator says why not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What will be done, pinned by the target's template.
@@ -44,15 +50,15 @@ class Plan:
         id: "p-" and 12 hex digits; the same plan has the same id.
         incident: id of the incident.
         service: name in the catalogue.
-        namespace: of the Deployment.
-        workload: the Deployment's name.
-        uid: the Deployment's uid as planned: the patch tests it.
-        generation: the Deployment's generation as planned: the patch tests it.
+        namespace: of the workload.
+        workload: its name.
+        uid: its uid as planned: the patch tests it.
+        generation: its generation as planned: the patch tests it.
         replicas: asked for when the plan was made.
         from_revision: number of the live template, 0 where it has none.
         to_revision: number of the target today.
         template: the target's raw pod template, without the hash label.
-        template_hash: the target's `pod-template-hash`.
+        template_hash: the target's hash label.
         images_before: container name to image, live.
         images_after: container name to image, target.
         changes: every difference between the live template and the target.
@@ -62,9 +68,15 @@ class Plan:
         patch: the JSON patch with its preconditions.
         noop: the live template already is the target.
         reasons: why this target.
-        from_replicaset: name of the live template's ReplicaSet, "" where it has none.
-        from_hash: its `pod-template-hash`.
-        to_replicaset: name of the target's ReplicaSet.
+        from_replicaset: name of the live template's ReplicaSet (or ControllerRevision), ""
+            where it has none.
+        from_hash: its hash label.
+        to_replicaset: name of the target's ReplicaSet (or ControllerRevision).
+        asked: what the operator named, as it was typed; "" where nothing was.
+        from_template: the live raw pod template, without the hash label.
+        kind: of the workload.
+        pauses: what is paused before the undo, so that it is not taken back.
+        migrate_down: migrations of the database that are taken back before the undo.
     """
 
     id: str
@@ -91,11 +103,22 @@ class Plan:
     from_replicaset: str = ""
     from_hash: str = ""
     to_replicaset: str = ""
+    asked: str = ""
+    from_template: PodTemplate = field(default_factory=dict)
+    kind: WorkloadKind = WorkloadKind.DEPLOYMENT
+    pauses: tuple[Pause, ...] = ()
+    migrate_down: int = 0
 
     @property
     def blockers(self) -> tuple[Guard, ...]:
         """Guards that stop this plan."""
         return tuple(guard for guard in self.guards if guard.level is Level.BLOCK)
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """Names of the guards that would block, were there no reason given to break them."""
+        warned = {guard.name for guard in self.guards if guard.level is Level.WARN}
+        return tuple(name for name in _BREAKABLE if name in warned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,14 +149,14 @@ def make_plan(
     """The plan to go back, or why there is none.
 
     Args:
-        workload: the Deployment and what belongs to it.
+        workload: what is to go back, with what belongs to it.
         history: its history.
         diagnosis: what detection said.
         order: what is asked for, and by whom.
         pinned: number of the revision that this incident has sent already; it is the target
             then, but nobody named it.
         denied: permissions that are missing, e.g. "patch deployments".
-        around: what stands around the Deployment.
+        around: what stands around it.
     """
     choice = order.choice
     target = _target(history, choice, pinned)
@@ -142,9 +165,9 @@ def make_plan(
     deployment = workload.deployment
     metadata, spec = deployment.metadata, deployment.spec
     case = Case(workload, target, diagnosis, order, denied=denied, around=around)
-    cause = _change_cause(target, order)
+    cause, pauses = _change_cause(target, order), () if case.noop else _pauses(order, around)
     return Plan(
-        id=_plan_id(deployment, target, choice),
+        id=_plan_id(deployment, target, order, pauses),
         incident=order.incident,
         service=order.service,
         namespace=metadata.namespace,
@@ -160,13 +183,18 @@ def make_plan(
         images_after=target.images,
         changes=template_changes(spec.template, target.template),
         guards=all_guards(case),
-        not_restored=_not_restored(deployment, target),
+        not_restored=_not_restored(deployment, target, order.migrate_down),
+        migrate_down=order.migrate_down,
         command=_undo_command(deployment, target.number),
         patch=() if case.noop else undo_patch(deployment, target.template, change_cause=cause),
         noop=case.noop,
         from_replicaset=history.current.replicaset if history.current else "",
         from_hash=history.current.template_hash if history.current else "",
         to_replicaset=target.replicaset,
+        from_template=without_hash(spec.template),
+        kind=deployment.kind,
+        asked=choice.said,
+        pauses=pauses,
         reasons=_named(target) if choice.named else history.reasons,
     )
 
@@ -181,7 +209,7 @@ def undo_patch(
 ) -> tuple[Mapping[str, object], ...]:
     """The JSON patch of an undo: test uid and generation, replace the template, say why.
 
-    The Deployment's other annotations stay, also those added since that revision.
+    The workload's other annotations stay, also those added since that revision.
 
     Args:
         deployment: as planned; another uid or generation makes the server refuse the patch.
@@ -208,11 +236,25 @@ def _pointer(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _plan_id(deployment: Deployment, target: Revision, choice: Choice) -> str:
-    """The same Deployment, target and options make the same id: an approval names it."""
-    metadata = deployment.metadata
+def _pauses(order: Order, around: Surroundings) -> tuple[Pause, ...]:
+    return tuple(
+        pause_of(one, incident=order.incident, operator=order.operator)
+        for one in around.reconcilers
+        if one.will_pause
+    )
+
+
+def _plan_id(
+    deployment: Deployment, target: Revision, order: Order, pauses: Sequence[Pause]
+) -> str:
+    """The same workload, target and options make the same id: an approval names it."""
+    metadata, choice, migrations = deployment.metadata, order.choice, order.migrate_down
     asked = [choice.to_revision, str(choice.as_of or ""), choice.image]
     parts = [metadata.uid, metadata.generation, template_digest(target.template), *asked]
+    parts += [str(one.handle) for one in pauses]
+    parts += [f"migrate down {migrations}"] * bool(migrations)
+    parts += ["break glass"] * bool(order.break_glass.strip())
+    parts += ["force lock"] * bool(order.force_lock.strip())
     return "p-" + sha256(json.dumps(parts).encode()).hexdigest()[:12]
 
 
@@ -226,19 +268,25 @@ def _named(target: Revision) -> tuple[str, ...]:
 
 
 def _undo_command(deployment: Deployment, number: int) -> str:
-    metadata = deployment.metadata
-    name = f"deployment/{metadata.name}"
-    return kubectl(metadata.namespace, "rollout", "undo", name, f"--to-revision={number}")
+    namespace = deployment.metadata.namespace
+    return kubectl(namespace, "rollout", "undo", deployment.ref, f"--to-revision={number}")
 
 
-def _not_restored(deployment: Deployment, target: Revision) -> tuple[str, ...]:
+def _not_restored(deployment: Deployment, target: Revision, migrations: int) -> tuple[str, ...]:
     """What going back to a pod template leaves as it is."""
     sources = named_sources(target.template)
     content = f": {listing(sources, limit=9)}" if sources else ""
+    kind = deployment.kind
+    kept = f"Replicas stay {deployment.spec.replicas}; strategy and limits of the {kind} stay."
+    if kind is WorkloadKind.DAEMON_SET:
+        kept = f"Nodes and their taints stay; update strategy and limits of the {kind} stay."
     return (
-        f"Replicas stay {deployment.spec.replicas}; strategy and limits of the Deployment stay.",
+        kept,
         f"ConfigMaps, Secrets and volumes keep their content of today{content}.",
-        "Databases keep their schema and data: migrations of the release are not undone.",
+        f"Data that the {count(migrations, 'migration')} taken back drop is gone; only a backup "
+        "brings it back."
+        if migrations
+        else "Databases keep their schema and data: migrations of the release are not undone.",
         "Services, Ingresses and whatever else the release changed stay.",
     )
 
@@ -250,8 +298,8 @@ def _target(history: History, choice: Choice, pinned: int) -> Revision | None:
 
 
 def _refusal(workload: Workload, history: History, choice: Choice) -> Refusal:
-    metadata = workload.deployment.metadata
-    look = kubectl(metadata.namespace, "rollout", "history", f"deployment/{metadata.name}")
+    metadata, ref = workload.deployment.metadata, workload.deployment.ref
+    look = kubectl(metadata.namespace, "rollout", "history", ref)
     earlier = [revision for revision in history.revisions if revision is not history.current]
     if choice.named:
         return Refusal(
@@ -271,9 +319,7 @@ def _refusal(workload: Workload, history: History, choice: Choice) -> Refusal:
     return Refusal(
         what=f"{metadata.name} has no earlier revision to go back to{why}.",
         next_step="Repair forward: deploy an image that worked, e.g. `"
-        + kubectl(
-            metadata.namespace, "set", "image", f"deployment/{metadata.name}", "CONTAINER=IMAGE"
-        )
+        + kubectl(metadata.namespace, "set", "image", ref, "CONTAINER=IMAGE")
         + "`.",
         guards=(),
     )

@@ -3,44 +3,47 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
+from veza_nb.blame import blame, family, remark
 from veza_nb.evidence import Evidence, Finding
 from veza_nb.lateness import late_by, usual_start
+from veza_nb.loglines import PodLog, last_word
 from veza_nb.objects import Pod
 from veza_nb.replicasets import live_replicaset, pods_of
 from veza_nb.scene import Scene, as_evidence, warnings
 from veza_nb.troubles import (
-    IMAGE_REASONS,
-    PLACEMENT_REASONS,
     READINESS_REASONS,
     Trouble,
     container_statuses,
+    events_of,
     is_ready,
     is_terminating,
 )
-from veza_nb.vocabulary import RolloutPhase, Severity
-from veza_nb.words import count, listing, span, utc
+from veza_nb.vocabulary import RolloutPhase, Severity, WorkloadKind
+from veza_nb.words import count, listing, one_line, span, utc
 
-RECENT = timedelta(hours=1)
-"""A template that came so lately is to blame for what began since, if nothing speaks for it."""
-_FAMILIES = (
-    ("image", IMAGE_REASONS),
-    ("placement", PLACEMENT_REASONS),
-    ("readiness", READINESS_REASONS),
-)
 _SHOWN = 5
 
 
-def pod_findings(scene: Scene) -> Iterator[Finding]:
-    """One finding a reason: pods in trouble, and pods that serve but keep restarting."""
+def pod_findings(scene: Scene, logs: Sequence[PodLog] = ()) -> Iterator[Finding]:
+    """One finding a reason: pods in trouble, and pods that serve but keep restarting.
+
+    Args:
+        scene: of this look.
+        logs: the ends of some pods' logs: the last word of a program that crashed.
+    """
     troubles = all_troubles(scene)
-    for reason in dict.fromkeys(trouble.reason for trouble in troubles):
-        group = [trouble for trouble in troubles if trouble.reason == reason]
+    for word in dict.fromkeys(trouble.word for trouble in troubles):
+        group = [trouble for trouble in troubles if trouble.word == word]
         yield Finding(
-            reason=reason,
+            reason=word,
             severity=_severity(scene, group),
-            summary=_summary(reason, group) + _lateness(scene, group),
-            evidence=(*_pod_evidence(scene, group), *_event_evidence(scene, group)),
-            from_release=blame(scene, group),
+            summary=_summary(word, group) + _lateness(scene, group) + _compared(scene, group),
+            evidence=(
+                *_pod_evidence(scene, group),
+                *_log_evidence(scene, group, logs),
+                *_event_evidence(scene, group),
+            ),
+            from_release=blame(scene, group, troubles),
         )
 
 
@@ -49,25 +52,9 @@ def all_troubles(scene: Scene) -> tuple[Trouble, ...]:
     return (*scene.rollout.troubles, *_restarting(scene))
 
 
-def blame(scene: Scene, group: Sequence[Trouble]) -> bool | None:
-    """Is it the new template's doing? Pods of older templates are the comparison.
-
-    Returns:
-        True where only pods of the new template suffer this kind of trouble, False where
-        older ones do too, None where there is nothing to compare with and the template is
-        not new, or where the cluster rather than the program is short of something.
-    """
-    if not group or any(trouble.reason in PLACEMENT_REASONS for trouble in group):
-        return None
-    families = {_family(trouble.reason) for trouble in group}
-    alike = [one for one in all_troubles(scene) if _family(one.reason) in families]
-    if not all(trouble.new for trouble in alike):
-        return False
-    if scene.rollout.old_ready:
-        return True
-    most = 2 * len({trouble.pod for trouble in alike}) >= max(scene.rollout.updated, 1)
-    lately = scene.live_for is not None and scene.live_for <= RECENT
-    return True if most and lately else None
+def _compared(scene: Scene, group: Sequence[Trouble]) -> str:
+    said = remark(scene, group)
+    return f"; {said}" if said else ""
 
 
 def _restarting(scene: Scene) -> tuple[Trouble, ...]:
@@ -88,8 +75,18 @@ def _restarting(scene: Scene) -> tuple[Trouble, ...]:
         if is_ready(pod) and not is_terminating(pod)
         for status in container_statuses(pod)
         if (ended := status.last_state.terminated) is not None
-        and ended.exit_code
+        and (ended.exit_code or _killed(scene, pod))
         and scene.is_fresh(ended.finished_at)
+    )
+
+
+def _killed(scene: Scene, pod: Pod) -> bool:
+    """Whether its liveness probe ended it: a program may take that for an orderly end."""
+    said = events_of(pod, scene.workload.events)
+    return any(
+        "iveness" in event.message and scene.is_fresh(event.last_seen)
+        for event in said
+        if event.reason == "Unhealthy"
     )
 
 
@@ -119,37 +116,55 @@ def _lateness(scene: Scene, group: Sequence[Trouble]) -> str:
     return f". Not ready after {span(late)}; older revisions' pods were within {span(within)}"
 
 
-def _summary(reason: str, group: Sequence[Trouble]) -> str:
+def _summary(word: str, group: Sequence[Trouble]) -> str:
     pods = list(dict.fromkeys(trouble.pod for trouble in group))
     new = len({trouble.pod for trouble in group if trouble.new})
     whose = "the new template" if new == len(pods) else "older revisions"
     if 0 < new < len(pods):
         whose = f"both the new template ({new}) and older revisions ({len(pods) - new})"
-    if reason == "FailedCreate":
+    if word == "FailedCreate":
         return f"Pods cannot be created for {listing(pods)}: {group[0].detail}"
-    detail = f": {group[0].detail}" if group[0].detail else ""
-    return f"{reason} at {count(len(pods), 'pod')} of {whose} ({listing(pods)}){detail}"
-
-
-def _family(reason: str) -> str:
-    """The kind of trouble; whatever is not known otherwise is the program's own failing."""
-    return next((name for name, reasons in _FAMILIES if reason in reasons), "crash")
+    which = f"init container {group[0].container}: " if group[0].init else ""
+    detail = f": {which}{group[0].detail}" if group[0].detail or which else ""
+    return f"{word} at {count(len(pods), 'pod')} of {whose} ({listing(pods)}){detail}"
 
 
 def _pod_evidence(scene: Scene, group: Sequence[Trouble]) -> Iterator[Evidence]:
     pods = {pod.metadata.name: pod for pod in scene.workload.pods}
     for trouble in group[:_SHOWN]:
         pod = pods.get(trouble.pod)
-        kind = "Pod" if pod else "ReplicaSet"
+        kind = "Pod" if pod else _maker(scene, trouble.pod)
         restarts = f", {count(trouble.restarts, 'restart')}" if trouble.restarts else ""
         where = f"{trouble.container}: " if trouble.container else ""
         yield Evidence(
             kind=kind,
             name=trouble.pod,
-            detail=f"{where}{trouble.reason}{restarts}. {trouble.detail}".strip(),
+            detail=f"{where}{trouble.word}{restarts}. {trouble.detail}".strip(),
             at=_last_ended(pod) if pod else None,
             command=_pod_command(scene, trouble, kind),
         )
+
+
+def _log_evidence(
+    scene: Scene, group: Sequence[Trouble], logs: Sequence[PodLog]
+) -> Iterator[Evidence]:
+    """The last word of the program that crashed: of its last run that ended, if there is one."""
+    crashed = {(one.pod, one.container) for one in group if family(one.reason) == "crash"}
+    theirs = [log for log in logs if (log.pod, log.container) in crashed]
+    for log in sorted(theirs, key=lambda log: not log.previous):
+        at, line = last_word(log.text)
+        if line:
+            words = ["logs", log.pod, "-c", log.container, *(["--previous"] * log.previous)]
+            said = f"{log.container} said last: {one_line(line)}"
+            yield Evidence("Log", log.pod, said, at, scene.kubectl(*words))
+            return
+
+
+def _maker(scene: Scene, name: str) -> str:
+    """The kind of what could not make a pod."""
+    deployment = scene.workload.deployment
+    is_owner = deployment.kind is not WorkloadKind.DEPLOYMENT
+    return str(deployment.kind if is_owner and name == deployment.metadata.name else "ReplicaSet")
 
 
 def _last_ended(pod: Pod) -> datetime | None:
@@ -163,7 +178,7 @@ def _last_ended(pod: Pod) -> datetime | None:
 
 
 def _pod_command(scene: Scene, trouble: Trouble, kind: str) -> str:
-    crashed = trouble.restarts and _family(trouble.reason) == "crash" and trouble.container
+    crashed = trouble.restarts and family(trouble.reason) == "crash" and trouble.container
     if crashed:
         return scene.kubectl("logs", trouble.pod, "-c", trouble.container, "--previous")
     return scene.kubectl("describe", f"{kind.lower()}/{trouble.pod}")

@@ -51,7 +51,7 @@ def without_hash(template: PodTemplate) -> PodTemplate:
 
 def same_template(a: PodTemplate, b: PodTemplate) -> bool:
     """True where Kubernetes would take both for one revision: equal but for the hash label."""
-    return _canonical(_comparable(a)) == _canonical(_comparable(b))
+    return _canonical(comparable(a)) == _canonical(comparable(b))
 
 
 def only_restarted(a: PodTemplate, b: PodTemplate) -> bool:
@@ -61,7 +61,7 @@ def only_restarted(a: PodTemplate, b: PodTemplate) -> bool:
 
 def template_digest(template: PodTemplate) -> str:
     """SHA-256 (hex) of the template as canonical JSON, without the hash label."""
-    return sha256(_canonical(_comparable(template)).encode()).hexdigest()
+    return sha256(_canonical(comparable(template)).encode()).hexdigest()
 
 
 def images(template: PodTemplate) -> dict[str, str]:
@@ -78,12 +78,12 @@ def template_changes(live: PodTemplate, target: PodTemplate) -> tuple[Change, ..
 
     Empty exactly where `same_template` is true.
     """
-    found = list(_differences((), _comparable(live), _comparable(target)))
+    found = list(_differences((), comparable(live), comparable(target)))
     found.sort(key=lambda item: _rank(item[0]))
     return tuple(Change(_where(path), *_texts(a, b)) for path, a, b in found)
 
 
-def _comparable(template: PodTemplate) -> PodTemplate:
+def comparable(template: PodTemplate) -> PodTemplate:
     """The template without what says nothing: the hash label, a null time, empty metadata."""
     bare = without_hash(template)
     metadata = bare.get("metadata")

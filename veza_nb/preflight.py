@@ -6,8 +6,9 @@ from veza_nb.catalog import Service
 from veza_nb.cluster import Cluster
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError, NotFoundError
-from veza_nb.permissions import NEEDED, Permission
+from veza_nb.permissions import MIGRATING, Permission, needed_for
 from veza_nb.prepare import needed
+from veza_nb.vocabulary import WorkloadKind
 from veza_nb.words import listing
 
 
@@ -19,37 +20,55 @@ class Preflight:
         user: as the API server sees it.
         version: the control plane's.
         denied: rights that a rollback needs and this user does not have.
+        kind: of the workload that they are about.
+        migrates: the catalogue says how the service's database goes back with it.
+        not_migrating: rights that only that needs, and this user does not have.
     """
 
     user: str
     version: str
     denied: tuple[Permission, ...]
+    kind: WorkloadKind = WorkloadKind.DEPLOYMENT
+    migrates: bool = False
+    not_migrating: tuple[Permission, ...] = ()
 
     @property
     def lines(self) -> tuple[dict[str, object], ...]:
         """One entry per right, for the record."""
-        denied = {str(one) for one in self.denied}
-        return tuple({"right": str(one), "allowed": str(one) not in denied} for one in NEEDED)
+        denied = {str(one) for one in (*self.denied, *self.not_migrating)}
+        asked = (*needed_for(self.kind), *(MIGRATING if self.migrates else ()))
+        rights = map(str, asked)
+        return tuple({"right": right, "allowed": right not in denied} for right in rights)
 
 
 def preflight(cluster: Cluster, service: Service) -> Preflight:
     """Ask the cluster, all questions at once.
 
     Raises:
-        NotFoundError: no such namespace or Deployment; names what there is.
+        NotFoundError: no such namespace or workload; names what there is.
     """
-    version, user, denied, _ = concurrently(
+    migrates = service.migration is not None
+    version, user, denied, not_migrating, _ = concurrently(
         cluster.version,
         cluster.whoami,
-        lambda: cluster.denied(needed(service.workload)),
+        lambda: cluster.denied(needed(service.workload, cluster.kind)),
+        lambda: cluster.denied(MIGRATING if migrates else ()),
         lambda: _refuse_missing(cluster, service),
     )
-    return Preflight(user=user, version=version, denied=denied)
+    return Preflight(
+        user=user,
+        version=version,
+        denied=denied,
+        kind=cluster.kind,
+        migrates=migrates,
+        not_migrating=not_migrating,
+    )
 
 
 def _refuse_missing(cluster: Cluster, service: Service) -> None:
     try:
-        cluster.deployment(service.workload)
+        # More than needs to be known now: the first look at it goes by what was seen here.
+        cluster.workload(service.workload, service.selector)
     except ForbiddenError:
         return  # the permissions say so, with all others that are missing
     except NotFoundError as error:
@@ -65,7 +84,8 @@ def _missing(cluster: Cluster, service: Service) -> NotFoundError:
         )
     names = listing(_names(cluster), limit=12) or "none"
     return NotFoundError(
-        f"There is no Deployment {service.workload!r} in namespace {cluster.namespace!r} {where}.",
+        f"There is no {cluster.kind} {service.workload!r} in namespace {cluster.namespace!r} "
+        f"{where}.",
         next_step=f"It has: {names}. Check --namespace, --context and the catalogue.",
     )
 

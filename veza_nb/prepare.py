@@ -1,11 +1,11 @@
 """Plan: what would be done, checked by the server, changing nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 
 from veza_nb.attempts import Attempt, Effect
-from veza_nb.catalog import Service
+from veza_nb.catalog import GitOps, Service
 from veza_nb.cluster import Cluster, look_around
 from veza_nb.cluster.client import concurrently
 from veza_nb.errors import ForbiddenError, NotFoundError, RefusedError
@@ -13,24 +13,26 @@ from veza_nb.findings import Diagnosis
 from veza_nb.locks import Lock, lease_name
 from veza_nb.objects import PodTemplate, Workload
 from veza_nb.orders import Order
-from veza_nb.permissions import NEEDED, Permission
+from veza_nb.permissions import Permission, needed_for
 from veza_nb.plans import Guard, Plan, Refusal, make_plan
 from veza_nb.podtemplates import same_template, template_digest, without_hash
-from veza_nb.revisions import History, read_history
-from veza_nb.vocabulary import Level
+from veza_nb.revisions import History, left_behind, read_history
+from veza_nb.schemagates import Gate, gate, needed_schema
+from veza_nb.schemareading import read_schema
+from veza_nb.vocabulary import Level, WorkloadKind
 
 _BY_NAME = frozenset({"get", "patch", "update"})
 """Verbs that a role may allow for one object only."""
 
 
-def needed(workload: str) -> tuple[Permission, ...]:
-    """`NEEDED`, asked for the very objects that will be touched, as a role may name them."""
-    names = {"deployments": workload, "leases": lease_name(workload)}
+def needed(workload: str, kind: WorkloadKind) -> tuple[Permission, ...]:
+    """`needed_for`, asked for the very objects that will be touched, as a role may name them."""
+    names = {kind.resource: workload, "leases": lease_name(workload, kind)}
     return tuple(
         replace(one, name=names[one.resource])
         if one.verb in _BY_NAME and one.resource in names
         else one
-        for one in NEEDED
+        for one in needed_for(kind)
     )
 
 
@@ -43,6 +45,7 @@ def prepare(
     lock: Lock,
     earlier: Attempt | None = None,
     denied: Sequence[Permission] = (),
+    tried: Collection[str] = (),
 ) -> Plan | Refusal:
     """Make the plan and let the server check it (dry run); nothing is changed.
 
@@ -54,12 +57,15 @@ def prepare(
         lock: the workload's: who else holds it speaks against the plan.
         earlier: what this incident sent before, in effect or perhaps: its template is the
             target then, whatever number it has by now.
-        denied: rights of `NEEDED` that are missing: they block the plan.
+        denied: rights of `needed` that are missing: they block the plan.
+        tried: digests of templates that this incident has left behind: no target any more.
     """
     workload = cluster.workload(service.workload, service.selector)
     if earlier is not None and _overtaken(workload, earlier):
-        return _begin_again(earlier)
-    history = read_history(workload, now=cluster.clock.now())
+        return _begin_again(earlier, workload.deployment.kind)
+    history = read_history(workload, now=cluster.now())
+    if tried:
+        history = left_behind(history, tried, "tried in this incident, and left behind")
     make = partial(
         make_plan,
         workload,
@@ -74,17 +80,27 @@ def prepare(
         return draft
     # Side by side: whoever waits for this plan has production down.
     check = partial(_checked, cluster, draft) if not denied else lambda: (draft.template, ())
-    around, other, (template, checked) = concurrently(
-        lambda: look_around(cluster, workload.deployment, draft.template),
+    around, schema, other, (template, checked) = concurrently(
+        lambda: look_around(cluster, workload, draft.template, service.gitops or GitOps()),
+        lambda: _schema_gate(cluster, service, draft.template),
         partial(_other, lock),
         check,
     )
+    around = replace(around, schema=schema)
     if other is not None:
         around = replace(around, locked=other.what, unlock=other.next_step)
     plan = make(around=around)
     if isinstance(plan, Refusal):
         return plan
     return replace(plan, template=template, guards=(*plan.guards, *checked))
+
+
+def _schema_gate(cluster: Cluster, service: Service, template: PodTemplate) -> Gate | None:
+    """Whether the target can work with the database, where the catalogue says how to know."""
+    seen = read_schema(cluster, service)
+    if service.schema is None or seen is None:
+        return None
+    return gate(needed_schema(template, service.schema.needs), seen)
 
 
 def _other(lock: Lock) -> RefusedError | None:
@@ -95,16 +111,16 @@ def _other(lock: Lock) -> RefusedError | None:
 
 
 def _overtaken(workload: Workload, earlier: Attempt) -> bool:
-    """Whether somebody changed the Deployment after this incident's undo was in effect."""
+    """Whether somebody changed the workload after this incident's undo was in effect."""
     live = workload.deployment
     same = template_digest(live.spec.template) == earlier.digest
     same = same and live.metadata.uid == earlier.uid
     return earlier.effect is Effect.DONE and not same
 
 
-def _begin_again(earlier: Attempt) -> Refusal:
+def _begin_again(earlier: Attempt, kind: WorkloadKind) -> Refusal:
     return Refusal(
-        what=f"This incident's undo of {earlier.at} took effect, and the Deployment was changed "
+        what=f"This incident's undo of {earlier.at} took effect, and the {kind} was changed "
         "again since.",
         next_step="That is another story: begin a new incident (leave the incident's id empty).",
         guards=(),
@@ -120,7 +136,7 @@ def _number_of(history: History, digest: str) -> int:
 def _checked(cluster: Cluster, plan: Plan) -> tuple[PodTemplate, tuple[Guard, ...]]:
     """What the server would make of the template, and what it says to the patch."""
     try:
-        answer = cluster.patch_deployment(plan.workload, plan.patch, dry_run=True)
+        answer = cluster.patch_workload(plan.workload, plan.patch, dry_run=True)
     except (RefusedError, NotFoundError) as error:
         what = f"The API server refuses this patch: {error.what}"
         return plan.template, (Guard("dry-run", Level.BLOCK, what, error.next_step),)

@@ -16,10 +16,13 @@ from urllib3 import exceptions as http_errors
 
 from veza_nb.catalog import Service
 from veza_nb.clock import Clock
-from veza_nb.samples import Probe, Sample
+from veza_nb.samples import HEALTH, USERS, Probe, Sample
 
 READ_LIMIT = 65536
 """Bytes read of an answer: enough to know that it comes, not a download."""
+
+SLOW_FOR_USERS = 3.0
+"""Seconds after which a user gives up on a page."""
 
 AT_ONCE = 4
 """Requests under way at a time: a burst would measure itself, and hurt who is down already."""
@@ -40,12 +43,18 @@ def targets_of(service: Service) -> tuple[Target, ...]:
     if not service.url:
         return ()
     base = service.url.rstrip("/")
-    health = Target("health", f"{base}{service.health}", 200, 1.0)
+    health = Target(HEALTH, f"{base}{service.health}", 200, 1.0)
     critical = (
         Target(one.path, f"{base}{one.path}", one.status, one.max_seconds)
         for one in service.endpoints
     )
     return ((health,) if service.health else ()) + tuple(critical)
+
+
+def users_target(service: Service) -> tuple[Target, ...]:
+    """The page that users need; none where the catalogue has no external URL."""
+    url = service.external_url
+    return (Target(USERS, url, 200, SLOW_FOR_USERS),) if url else ()
 
 
 def probe(
@@ -87,7 +96,20 @@ def sample(target: Target, *, timeout: float, clock: Clock) -> Sample:
     return Sample(at=at, seconds=clock.monotonic() - begin, status=status, error=error)
 
 
+def answer(url: str, *, timeout: float) -> tuple[bytes, str]:
+    """What a URL says, up to `READ_LIMIT` bytes, and "" or why there is nothing; never raises."""
+    status, said, error = _fetch(url, timeout)
+    if error or status is None:
+        return b"", error
+    return (said, "") if status < 300 else (b"", f"HTTP {status}")
+
+
 def _ask(url: str, timeout: float) -> tuple[int | None, str]:
+    status, _, error = _fetch(url, timeout)
+    return status, error
+
+
+def _fetch(url: str, timeout: float) -> tuple[int | None, bytes, str]:
     try:
         response = _pool().request(
             "GET",
@@ -98,12 +120,12 @@ def _ask(url: str, timeout: float) -> tuple[int | None, str]:
             preload_content=False,
         )
         try:
-            response.read(READ_LIMIT)
-            return response.status, ""
+            said = response.read(READ_LIMIT)
+            return response.status, said, ""
         finally:
             response.release_conn()
     except (http_errors.HTTPError, OSError, ValueError) as error:
-        return None, _kind(error)
+        return None, b"", _kind(error)
 
 
 @lru_cache(maxsize=1)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 
 from veza_nb.objects import Deployment, PodTemplate, ResourceQuota
@@ -15,6 +15,8 @@ _SUFFIXES = {
     "Ki": Decimal(2**10), "Mi": Decimal(2**20), "Gi": Decimal(2**30), "Ti": Decimal(2**40),
     "Pi": Decimal(2**50), "Ei": Decimal(2**60),
 }  # fmt: skip
+_BEYOND_ALL = Decimal("1e30")
+"""Larger than whatever a cluster has of anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +39,16 @@ class Shortage:
 
 
 def amount(text: object) -> Decimal | None:
-    """A Kubernetes quantity as a number; None where it is none."""
-    spelled = str(text).strip()
-    digits = spelled.rstrip("numkMGTPEi")
-    factor = _SUFFIXES.get(spelled[len(digits) :])
+    """A Kubernetes quantity as a number; None where it is none, or none that can be meant."""
+    said = str(text).strip()
+    digits = said.rstrip("numkKMGTPEi")
+    factor = _SUFFIXES.get(said[len(digits) :])
     try:
-        return None if factor is None else Decimal(digits) * factor
-    except InvalidOperation:
         # 1e3 and 1E3: an exponent instead of a suffix.
-        return _exponent(spelled)
+        value = Decimal(said) if factor is None else Decimal(digits) * factor
+    except ArithmeticError:
+        return None
+    return value if value.is_finite() and abs(value) < _BEYOND_ALL else None
 
 
 def added_pods(deployment: Deployment) -> int:
@@ -68,7 +71,7 @@ def shortages(
     pods = added_pods(deployment)
     if not pods:
         return ()
-    needs = {name: value * pods for name, value in _per_pod(template).items()}
+    needs = {name: value * pods for name, value in per_pod(template).items()}
     plain = (quota for quota in quotas if not quota.spec.scopes and not quota.spec.scope_selector)
     return tuple(one for quota in plain for one in _short(quota, needs, pods))
 
@@ -80,13 +83,13 @@ def _short(quota: ResourceQuota, needs: Mapping[str, Decimal], pods: int) -> Ite
         if needed is None or hard is None or used is None or needed <= hard - used:
             continue
         left = max(hard - used, Decimal(0))
-        yield Shortage(quota.metadata.name, resource, _spelled(left), _spelled(needed), pods)
+        yield Shortage(quota.metadata.name, resource, spelled(left), spelled(needed), pods)
 
 
 _LONG = {"cpu": "requests.cpu", "memory": "requests.memory", "count/pods": "pods"}
 
 
-def _per_pod(template: PodTemplate) -> dict[str, Decimal]:
+def per_pod(template: PodTemplate) -> dict[str, Decimal]:
     """What one pod counts for: itself, its requests and its limits."""
     spec = template.get("spec")
     containers = spec.get("containers") if isinstance(spec, dict) else None
@@ -117,14 +120,7 @@ def _share(given: int | str, whole: int) -> int:
     return math.ceil(whole * int(digits) / 100) if digits.isdigit() else 0
 
 
-def _exponent(text: str) -> Decimal | None:
-    try:
-        return Decimal(text)
-    except InvalidOperation:
-        return None
-
-
-def _spelled(value: Decimal) -> str:
+def spelled(value: Decimal) -> str:
     """Whole numbers as they are, parts in thousandths, large ones in binary units."""
     if value != value.to_integral_value():
         return f"{value * 1000:.0f}m"

@@ -32,6 +32,8 @@ from veza_nb.journal import Journal, read_journal, sync_folder
 from veza_nb.plain import to_plain
 from veza_nb.redact import Redactor
 from veza_nb.typed import convert, decode_json
+from veza_nb.vocabulary import Outcome
+from veza_nb.words import listing
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -40,8 +42,10 @@ __all__ = [
     "Durations",
     "Folder",
     "Record",
+    "absolute",
     "actions_from",
     "durations_of",
+    "find_folder",
     "new_incident_id",
     "open_folder",
     "record_schema",
@@ -61,6 +65,42 @@ def new_incident_id(service: str, now: datetime) -> str:
     """Return an id that sorts by time and is safe as a folder's name."""
     name = _UNSAFE.sub("-", service.lower()).strip("-")[:63] or "service"
     return f"{now:%Y%m%d-%H%M%S}-{name}-{secrets.token_hex(2)}"
+
+
+def absolute(path: str, variable: str = "") -> str:
+    """A path whole: whoever goes on with it may stand elsewhere, with another environment.
+
+    Args:
+        path: as it was given.
+        variable: of the environment, that counts where none was given.
+
+    Returns:
+        The path; "" where there is none, or the variable names several.
+    """
+    found = path or os.environ.get(variable, "")
+    several = not path and os.pathsep in found
+    return str(Path(found).expanduser().absolute()) if found and not several else ""
+
+
+def find_folder(root: Path, incident_id: str) -> tuple["Folder", Record]:
+    """The folder of an incident that has begun, with its record; nothing is written.
+
+    Raises:
+        UsageError: there is no such incident in that records folder.
+        RecordError: its record cannot be read.
+    """
+    known = sorted(path.parent.name for path in root.glob(f"*/{RECORD}"))
+    if incident_id not in known:
+        there = listing(reversed(known), limit=5) or "none"
+        raise UsageError(
+            f"There is no incident {incident_id!r} in {root}. There are: {there}.",
+            next_step="Name one of them, or its records folder with --records.",
+        )
+    folder = Folder(root / incident_id, Redactor())
+    record = folder.read_record()
+    if record is None:
+        raise RecordError(f"{folder.path}: the record is gone.")
+    return folder, record
 
 
 def open_folder(root: Path, incident_id: str, *, redactor: Redactor | None = None) -> "Folder":
@@ -219,6 +259,13 @@ class Folder:
         found = (p for p in self.path.rglob("*") if p.is_file() and not p.name.startswith("."))
         named = ((p.relative_to(self.path).as_posix(), p) for p in found)
         return sorted((name, path) for name, path in named if name != SUMS)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do: recovered, and every file is vouched for."""
+        record = self.read_record()
+        recovered = record is not None and record.outcome is Outcome.RECOVERED
+        return recovered and not self._check_sums()
 
     def _check_sums(self) -> list[str]:
         try:

@@ -40,6 +40,11 @@ def named_sources(template: PodTemplate) -> tuple[str, ...]:
     return tuple(sorted({str(one) for one in _walk(template.get("spec"))}))
 
 
+def pull_secrets(template: PodTemplate) -> frozenset[Reference]:
+    """Secrets with which its images are pulled."""
+    return frozenset(_pull_secrets(_mapping(template.get("spec"))))
+
+
 def _named(spec: Mapping[str, Any]) -> Iterator[Reference]:
     """What the spec itself names."""
     for key, kind in (

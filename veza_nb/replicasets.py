@@ -5,7 +5,12 @@ from datetime import datetime, timedelta
 
 from veza_nb.objects import Condition, ObjectMeta, Pod, ReplicaSet, Workload
 from veza_nb.podtemplates import same_template
-from veza_nb.vocabulary import POD_TEMPLATE_HASH, Annotation
+from veza_nb.vocabulary import (
+    CONTROLLER_HASH,
+    CONTROLLER_REVISION_HASH,
+    POD_TEMPLATE_HASH,
+    Annotation,
+)
 from veza_nb.words import utc
 
 
@@ -41,13 +46,15 @@ def earlier_numbers(replicaset: ReplicaSet) -> tuple[int, ...]:
 
 
 def template_hash(replicaset: ReplicaSet) -> str:
-    """Its `pod-template-hash` label, or ""."""
-    return replicaset.metadata.labels.get(POD_TEMPLATE_HASH, "")
+    """Its hash label (`pod-template-hash`; ControllerRevisions have their own), or ""."""
+    labels = replicaset.metadata.labels
+    keys = (POD_TEMPLATE_HASH, CONTROLLER_REVISION_HASH, CONTROLLER_HASH)
+    return next((labels[key] for key in keys if key in labels), "")
 
 
 def pods_of(replicaset: ReplicaSet, pods: Sequence[Pod]) -> tuple[Pod, ...]:
-    """The pods this ReplicaSet controls."""
-    return tuple(pod for pod in pods if is_controlled_by(pod.metadata, replicaset.metadata.uid))
+    """The pods made from it."""
+    return tuple(pod for pod in pods if _made_from(pod.metadata, replicaset.metadata))
 
 
 def progressing(workload: Workload) -> Condition | None:
@@ -65,10 +72,13 @@ def live_since(workload: Workload) -> datetime | None:
 
     Exact for a template that was never used before. A reused one kept its first creation
     time; then the Progressing condition bounds it, as long as it speaks of this ReplicaSet.
+    A ControllerRevision tells by itself when it came back.
     """
     live = live_replicaset(workload)
     if live is None:
         return None
+    if live.returned_at is not None:
+        return live.returned_at
     if not earlier_numbers(live):
         return live.metadata.creation_timestamp
     seen = progressing(workload)
@@ -93,8 +103,9 @@ def time_in_service(replicaset: ReplicaSet, owned: Sequence[ReplicaSet]) -> time
 
     Only first starts are recorded (as creation times of ReplicaSets), so nothing is known of
     later times in service. None where the start of its successor is not known either.
+    Of a ControllerRevision that came back it is the other way round: only the last is known.
     """
-    starts = {_numbers(rs)[0]: rs.metadata.creation_timestamp for rs in owned}
+    starts = _starts(owned)
     first = _numbers(replicaset)[0]
     start, end = starts.get(first), starts.get(first + 1)
     if not first or start is None or end is None:
@@ -110,7 +121,7 @@ def served(
 
     A number's start is known where a template was new with it, its end where the next one was.
     """
-    starts = {_numbers(rs)[0]: rs.metadata.creation_timestamp for rs in owned}
+    starts = _starts(owned)
     known = ((starts.get(n), starts.get(n + 1)) for n in _numbers(replicaset) if n)
     both = ((utc(begin), utc(end)) for begin, end in known if begin and end)
     return tuple((begin, end) for begin, end in both if begin <= end)
@@ -122,9 +133,23 @@ def left_at(replicaset: ReplicaSet, owned: Sequence[ReplicaSet]) -> datetime | N
     None where that template was a reused one: only first starts are recorded.
     """
     number = revision_number(replicaset.metadata)
-    starts = {_numbers(rs)[0]: rs.metadata.creation_timestamp for rs in owned}
-    end = starts.get(number + 1)
+    end = _starts(owned).get(number + 1)
     return utc(end) if number and end is not None else None
+
+
+def _starts(owned: Sequence[ReplicaSet]) -> dict[int, datetime | None]:
+    """Numbers of which it is known when they began."""
+    return {_numbers(rs)[0]: rs.returned_at or rs.metadata.creation_timestamp for rs in owned}
+
+
+def _made_from(pod: ObjectMeta, revision: ObjectMeta) -> bool:
+    """A ReplicaSet controls its pods; a ControllerRevision is a label on its owner's pods."""
+    if is_controlled_by(pod, revision.uid):
+        return True
+    label = pod.labels.get(CONTROLLER_REVISION_HASH, "")
+    owner = next((one.uid for one in revision.owner_references if one.controller), "")
+    known = (revision.name, revision.labels.get(CONTROLLER_REVISION_HASH, ""))
+    return bool(label and owner) and label in known and is_controlled_by(pod, owner)
 
 
 def _numbers(replicaset: ReplicaSet) -> tuple[int, ...]:

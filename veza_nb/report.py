@@ -14,7 +14,7 @@ from veza_nb.plain import to_plain
 from veza_nb.redact import Redactor
 from veza_nb.typed import convert
 from veza_nb.vocabulary import JournalEvent, Outcome
-from veza_nb.words import clock_time, count, span
+from veza_nb.words import clock_time, count, listing, span
 
 _ENDINGS = {
     Outcome.RECOVERED: "The service recovered.",
@@ -35,15 +35,20 @@ _FOR_PEOPLE = {
     "Where we were lucky": "What would have been worse on another day?",
 }
 # Fields that only machines compare.
-_NOT_TOLD = frozenset({"digest", "uid", "generation", "begin", "kit", "state", "bytes"})
+_NOT_TOLD = frozenset(
+    {"digest", "left_digest", "uid", "generation", "begin", "kit", "state", "bytes"}
+    | {"from_replicaset", "from_hash", "to_replicaset", "to_hash", "rule", "targets"}
+)
 
 
-def postmortem(record: Record, lines: Sequence[Line]) -> str:
+def postmortem(record: Record, lines: Sequence[Line], *, picture: str = "", told: str = "") -> str:
     """Return the draft in Markdown.
 
     Args:
         record: as far as it is known; every part of it may be missing.
         lines: the journal's, in order.
+        picture: file of the picture of how it went; "" where there is none.
+        told: the same in words.
     """
     # Inside a table a secret no longer stands beside its name: mask it before.
     record = convert(Redactor().data(to_plain(record)), Record)
@@ -51,9 +56,11 @@ def postmortem(record: Record, lines: Sequence[Line]) -> str:
         _section("Summary", _summary(record)),
         _section("Facts", _facts(record)),
         _for_people("Impact"),
+        _section("How it went", f"![How it went]({picture})\n\n{_inline(told)}" if picture else ""),
         _section("Timeline", _timeline(lines)),
         _section("What was found", _found(record)),
         _section("What changed", _changes(record)),
+        _section("Tried on the way", _bullets(map(_tried, record.steps))),
         _section("Why this revision", _bullets((record.plan or {}).get("reasons", ()))),
         _section("Checks", _checks(record)),
         _section("Errors on the way", _errors(record)),
@@ -78,8 +85,10 @@ def _summary(record: Record) -> str:
     said = [_ENDINGS[record.outcome]]
     plan = record.plan
     if plan and record.changed:
-        start = plan.get("from_revision")
+        start = (*record.steps, plan)[0].get("from_revision")
         since = f"from revision {start} " if start else ""
+        if record.steps:
+            since = f"in {len(record.steps) + 1} steps {since}"
         said.insert(0, f"`{record.service}` was rolled back {since}to {_target(plan)}.")
     elif record.changed is None:
         said.append("It is not known whether the cluster was changed.")
@@ -97,13 +106,22 @@ def _target(plan: dict[str, Any]) -> str:
     return f"revision {plan.get('to_revision')}" + (f" ({images})" if images else "")
 
 
+def _tried(step: dict[str, Any]) -> str:
+    """An undo that was not the cure."""
+    failed = listing(map(str, step.get("failed") or ()), limit=9)
+    return (
+        f"From revision {step.get('from_revision')} to {_target(step)}: "
+        f"verification said {step.get('verdict')}{f' ({failed})' if failed else ''}"
+    )
+
+
 def _facts(record: Record) -> str:
     approval = record.approval or {}
     approver = approval.get("approver", "")
     cluster = record.cluster
     rows = [
         ("Incident", record.incident_id),
-        ("Workload", f"Deployment {record.workload} in {record.namespace}"),
+        ("Workload", f"{record.kind} {record.workload} in {record.namespace}"),
         ("Cluster", f"{cluster.context} {cluster.server} {cluster.version}".strip()),
         ("Started", _moment(record.started_at)),
         ("Detected", _moment(record.detected_at)),
@@ -174,7 +192,15 @@ def _checks(record: Record) -> str:
         for one in verification.get("checks", ())
     ]
     verdict = f"Verdict: **{verification.get('verdict')}**."
-    return "\n\n".join(part for part in (verdict, _table(("", "Check", "Evidence"), rows)) if part)
+    nine = [
+        (one.get("verdict", ""), f"{one.get('number')}. {one.get('title')}", one.get("by_hand", ""))
+        for one in verification.get("entries", ())
+    ]
+    tables = (
+        _table(("", "Checklist", "To look at by hand"), nine),
+        _table(("", "Check", "Evidence"), rows),
+    )
+    return "\n\n".join(part for part in (verdict, *tables) if part)
 
 
 def _errors(record: Record) -> str:

@@ -1,7 +1,7 @@
 """The history of a Deployment, read off its ReplicaSets, and which revision to go back to."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -21,11 +21,11 @@ from veza_nb.replicasets import (
     live_since,
     owned_replicasets,
     revision_number,
-    served,
     template_hash,
     time_in_service,
 )
 from veza_nb.reputation import Mark, read_mark
+from veza_nb.vitals import NOTHING_KNOWN, Lives, Vitals, intervals, read_vitals
 from veza_nb.vocabulary import Annotation
 from veza_nb.words import count, span, utc
 
@@ -79,6 +79,7 @@ class Revision:
         left_at: when it was last replaced; None where that is not known.
         restart_only: the live template is this one after `kubectl rollout restart`, or the
             other way round: no cure for a bad image.
+        vitals: who brought it, how large it was, how well it did, as far as that is left.
     """
 
     number: int
@@ -99,6 +100,7 @@ class Revision:
     restart_only: bool = False
     served: tuple[tuple[datetime, datetime | None], ...] = ()
     left_at: datetime | None = None
+    vitals: Vitals = NOTHING_KNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +128,14 @@ def read_history(workload: Workload, *, now: datetime) -> History:
     live = live_replicaset(workload)
     since = live_since(workload)
     live_for = max(utc(now) - utc(since), timedelta()) if since else None
+    lives = Lives(workload, owned, live, since)
     revisions = tuple(
-        _live(rs, since, live_for) if rs is live else _earlier(rs, owned, workload) for rs in owned
+        replace(
+            _live(rs, live_for) if rs is live else _earlier(rs, owned, workload),
+            served=intervals(rs, lives),
+            vitals=read_vitals(rs, lives),
+        )
+        for rs in owned
     )
     current = next((r for r in revisions if r.standing is Standing.CURRENT), None)
     candidates = tuple(r for r in revisions if r.standing is not Standing.CURRENT)
@@ -141,14 +149,31 @@ def read_history(workload: Workload, *, now: datetime) -> History:
     )
 
 
+def left_behind(history: History, tried: Collection[str], why: str) -> History:
+    """The same history, where these templates are never recommended again.
+
+    Args:
+        history: as read.
+        tried: digests of their templates.
+        why: said of each.
+    """
+    revisions = tuple(
+        replace(one, standing=Standing.BAD, reasons=(why, *one.reasons))
+        if one.standing is not Standing.CURRENT and template_digest(one.template) in tried
+        else one
+        for one in history.revisions
+    )
+    candidates = tuple(one for one in revisions if one.standing is not Standing.CURRENT)
+    recommended, reasons = _recommend(candidates)
+    return replace(history, revisions=revisions, recommended=recommended, reasons=reasons)
+
+
 def find_revision(history: History, number: int) -> Revision | None:
     """The revision that has this number today, or None."""
     return next((r for r in history.revisions if r.number == number and number > 0), None)
 
 
-def _live(
-    replicaset: ReplicaSet, live_since: datetime | None, live_for: timedelta | None
-) -> Revision:
+def _live(replicaset: ReplicaSet, live_for: timedelta | None) -> Revision:
     """The revision whose template is the Deployment's."""
     since = "live, since when is not known"
     if live_for is not None:
@@ -160,7 +185,6 @@ def _live(
         Standing.CURRENT,
         live_for,
         (since, *_said(read_mark(replicaset))),
-        served=((utc(live_since), None),) if live_since else (),
     )
 
 
@@ -187,7 +211,6 @@ def _earlier(replicaset: ReplicaSet, owned: Sequence[ReplicaSet], workload: Work
         (*against, evidence),
         abandoned=follower is not None,
         restart_only=restart,
-        served=served(replicaset, owned),
         left_at=left_at(replicaset, owned),
     )
 
@@ -200,7 +223,6 @@ def _revision(
     *,
     abandoned: bool = False,
     restart_only: bool = False,
-    served: tuple[tuple[datetime, datetime | None], ...] = (),
     left_at: datetime | None = None,
 ) -> Revision:
     metadata, status = replicaset.metadata, replicaset.status
@@ -221,7 +243,6 @@ def _revision(
         reasons=reasons,
         abandoned=abandoned,
         restart_only=restart_only,
-        served=served,
         left_at=left_at,
     )
 

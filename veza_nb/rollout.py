@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
-from veza_nb.objects import Pod, ReplicaSet, Workload
+from veza_nb.byhand import Left, left_alone
+from veza_nb.objects import Event, Pod, ReplicaSet, Workload
 from veza_nb.replicasets import (
     condition,
+    is_controlled_by,
     live_replicaset,
     owned_replicasets,
     pods_of,
@@ -21,10 +24,27 @@ from veza_nb.troubles import (
     is_terminating,
     pod_troubles,
 )
-from veza_nb.vocabulary import POD_TEMPLATE_HASH, RolloutPhase
-from veza_nb.words import count, listing, utc
+from veza_nb.vocabulary import POD_TEMPLATE_HASH, RolloutPhase, WorkloadKind
+from veza_nb.words import count, listing, one_line, utc
 
-__all__ = ["RolloutState", "Trouble", "read_restarts", "read_rollout", "settled"]
+__all__ = ["PodCount", "RolloutState", "Trouble", "read_restarts", "read_rollout", "settled"]
+
+
+@dataclass(frozen=True, slots=True)
+class PodCount:
+    """The pods of one template that have not ended, those still terminating included.
+
+    Attributes:
+        template_hash: names the template for good, "" where its revision is gone.
+        revision: its number today, 0 where its revision is gone.
+        pods: how many.
+        ready: those of them that are ready and stay.
+    """
+
+    template_hash: str
+    revision: int
+    pods: int
+    ready: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +65,8 @@ class RolloutState:
         reasons: why this phase, in words.
         deadline_exceeded: Kubernetes says so, and it can be believed.
         old_ready: pods of other templates that are ready and not terminating: they still serve.
+        left_alone: pods that the rollout does not replace by itself, and what to do about them.
+        by_template: the pods of every template that has any, the live one first.
     """
 
     phase: RolloutPhase
@@ -60,6 +82,8 @@ class RolloutState:
     reasons: tuple[str, ...]
     deadline_exceeded: bool
     old_ready: int = 0
+    left_alone: tuple[Left, ...] = ()
+    by_template: tuple[PodCount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,22 +99,22 @@ class _Pods:
 
 
 def read_rollout(workload: Workload, *, desired_before: int | None = None) -> RolloutState:
-    """Where the rollout of a Deployment stands.
+    """Where the rollout of a workload stands.
 
     Args:
         workload: one look at it.
-        desired_before: replicas asked for before the incident, where that is known. A
-            Deployment scaled to 0 counts as complete only if that was 0 too.
+        desired_before: replicas asked for before the incident, where that is known. One
+            scaled to 0 counts as complete only if that was 0 too.
     """
     live = live_replicaset(workload)
     pods = _told_apart(workload, live)
     overdue = _deadline_exceeded(workload, live)
-    ready = sum(is_ready(pod) for pod in pods.new)
+    ready = _wanted(workload, sum(is_ready(pod) for pod in pods.new))
     state = RolloutState(
         phase=RolloutPhase.PROGRESSING,
         observed=_observed(workload),
         desired=workload.deployment.spec.replicas,
-        updated=len(pods.new),
+        updated=_wanted(workload, len(pods.new)),
         old=len(pods.old),
         ready=ready,
         available=_available(workload, live, ready),
@@ -100,18 +124,31 @@ def read_rollout(workload: Workload, *, desired_before: int | None = None) -> Ro
         reasons=(),
         deadline_exceeded=overdue,
         old_ready=sum(is_ready(pod) and not is_terminating(pod) for pod in pods.old),
+        left_alone=left_alone(workload, pods.old),
+        by_template=_by_template(workload, live, pods),
     )
     phase, reasons = _judge(workload, state, pods, desired_before)
-    return replace(state, phase=phase, reasons=(*reasons, *_trouble_lines(state.troubles)))
+    said = (*(one.said for one in state.left_alone), *reasons, *_trouble_lines(state.troubles))
+    return replace(state, phase=phase, reasons=said)
 
 
 def read_restarts(workload: Workload) -> dict[str, int]:
-    """Pod name to container restarts, all its containers together; ended pods are left out."""
+    """Pod name to container restarts, all its containers together; ended pods are left out.
+
+    A StatefulSet's pods come back under the same name: theirs have the uid behind it.
+    """
     return {
-        pod.metadata.name: sum(status.restart_count for status in container_statuses(pod))
+        _told_by(pod, workload.deployment.kind): sum(
+            status.restart_count for status in container_statuses(pod)
+        )
         for pod in workload.pods
         if not is_terminating(pod) and not has_ended(pod)
     }
+
+
+def _told_by(pod: Pod, kind: WorkloadKind) -> str:
+    name, uid = pod.metadata.name, pod.metadata.uid
+    return f"{name} ({uid[:8]})" if kind is WorkloadKind.STATEFUL_SET else name
 
 
 def settled(state: RolloutState) -> bool:
@@ -121,6 +158,13 @@ def settled(state: RolloutState) -> bool:
     stuck for a while before giving up.
     """
     return state.phase in (RolloutPhase.COMPLETE, RolloutPhase.PAUSED)
+
+
+def _wanted(workload: Workload, pods: int) -> int:
+    """Pods that count: where a node should have none any more, a DaemonSet's may yet stay."""
+    deployment = workload.deployment
+    most = deployment.spec.replicas if deployment.kind is WorkloadKind.DAEMON_SET else pods
+    return min(pods, most)
 
 
 def _observed(workload: Workload) -> bool:
@@ -138,12 +182,29 @@ def _told_apart(workload: Workload, live: ReplicaSet | None) -> _Pods:
     return _Pods(tuple(pod for pod in mine if not is_terminating(pod)), tuple(old))
 
 
+def _by_template(workload: Workload, live: ReplicaSet | None, pods: _Pods) -> tuple[PodCount, ...]:
+    going = tuple(pod for pod in workload.pods if not has_ended(pod))
+    owned = sorted(owned_replicasets(workload), key=lambda rs: rs is not live)
+    groups = [(template_hash(rs), revision_number(rs.metadata), pods_of(rs, going)) for rs in owned]
+    groups.append(("", 0, tuple(pod for pod in pods.old if _orphaned(pod, workload))))
+    return tuple(
+        PodCount(
+            name, number, len(those), sum(is_ready(p) and not is_terminating(p) for p in those)
+        )
+        for name, number, those in groups
+        if those
+    )
+
+
 def _orphaned(pod: Pod, workload: Workload) -> bool:
-    """True for a pod whose ReplicaSet is pruned already: it ends, but has not ended.
+    """True for a pod whose revision is not there: pruned already, or not seen yet.
 
     Happens with a small revisionHistoryLimit: a ReplicaSet is pruned once it counts no pods,
     and terminating ones do not count.
     """
+    if workload.deployment.kind is not WorkloadKind.DEPLOYMENT:
+        owned = is_controlled_by(pod.metadata, workload.deployment.metadata.uid)
+        return owned and not any(pods_of(rs, (pod,)) for rs in workload.replicasets)
     known = {rs.metadata.uid for rs in workload.replicasets}
     hash_label = pod.metadata.labels.get(POD_TEMPLATE_HASH, "")
     name = f"{workload.deployment.metadata.name}-{hash_label}"
@@ -207,6 +268,32 @@ def _not_created(workload: Workload, live: ReplicaSet | None) -> Iterator[Troubl
     if not said and overall is not None and overall.status == "True":
         name = live.metadata.name if live else workload.deployment.metadata.name
         yield Trouble(name, "", overall.reason, overall.message, 0, new=True)
+    yield from _told_by_events(workload)
+
+
+def _told_by_events(workload: Workload) -> Iterator[Trouble]:
+    """The same of other kinds: no condition says so, only events newer than all their pods."""
+    deployment, pods = workload.deployment, workload.pods
+    if deployment.kind is WorkloadKind.DEPLOYMENT or len(pods) >= deployment.spec.replicas:
+        return
+    newest_pod = max((_made_at(pod) for pod in pods), default=None)
+    failed = [
+        event
+        for event in workload.events
+        if event.reason == "FailedCreate" and event.involved_object.kind == deployment.kind
+    ]
+    last = max(failed, key=_seen_at, default=None)
+    if last is not None and (newest_pod is None or _seen_at(last) > newest_pod):
+        name = deployment.metadata.name
+        yield Trouble(name, "", last.reason, one_line(last.message), 0, new=True)
+
+
+def _made_at(pod: Pod) -> datetime:
+    return utc(pod.metadata.creation_timestamp or datetime.min)
+
+
+def _seen_at(event: Event) -> datetime:
+    return utc(event.last_seen or datetime.min)
 
 
 def _judge(
@@ -237,10 +324,18 @@ def _incomplete(workload: Workload, state: RolloutState) -> tuple[RolloutPhase, 
         return RolloutPhase.PAUSED, ("The Deployment is paused: its template is not rolled out.",)
     if any(trouble.new and trouble.hopeless for trouble in state.troubles):
         return RolloutPhase.STUCK, ()
+    if any(_hopelessly_left(one, state.troubles) for one in state.left_alone):
+        return RolloutPhase.STUCK, ()
     if state.deadline_exceeded:
         late = f"No progress within {spec.progress_deadline_seconds} s (ProgressDeadlineExceeded)."
         return RolloutPhase.STUCK, (late,)
     return RolloutPhase.PROGRESSING, ()
+
+
+def _hopelessly_left(left: Left, troubles: Sequence[Trouble]) -> bool:
+    """Whether pods that are waited for will surely not become ready."""
+    hopeless = {trouble.pod for trouble in troubles if trouble.hopeless}
+    return left.cause == "stuck-pod" and bool(hopeless & set(left.pods))
 
 
 def _at_zero(
@@ -252,8 +347,10 @@ def _at_zero(
         return RolloutPhase.PROGRESSING, (f"Scaled to 0; {count(left, 'pod')} left.",)
     if desired_before == 0:
         return RolloutPhase.COMPLETE, ("Scaled to 0, as before.",)
-    metadata = workload.deployment.metadata
-    scale = f"kubectl -n {metadata.namespace} scale deployment/{metadata.name} --replicas=N"
+    if workload.deployment.kind is WorkloadKind.DAEMON_SET:
+        return RolloutPhase.STUCK, ("No node is to run it: no pod serves.",)
+    metadata, ref = workload.deployment.metadata, workload.deployment.ref
+    scale = f"kubectl -n {metadata.namespace} scale {ref} --replicas=N"
     return RolloutPhase.STUCK, (f"Scaled to 0: no pod serves until `{scale}`.",)
 
 
@@ -263,12 +360,13 @@ def _lacking(workload: Workload, state: RolloutState) -> tuple[str, ...]:
     reported = (status.replicas, status.updated_replicas, status.available_replicas)
     lacks = []
     if not state.template_hash and state.revision == 0:
-        lacks.append("No ReplicaSet has the Deployment's template yet.")
+        kind = workload.deployment.kind
+        lacks.append(f"No {kind.revision_kind} has the {kind}'s template yet.")
     if state.updated != state.desired or state.available != state.desired or state.old:
         lacks.append(f"Waiting for {state.desired} available pods of the live template alone.")
     elif reported != (state.desired,) * 3:
         lacks.append(
-            "The pods are there, but the Deployment's status does not say so: "
+            f"The pods are there, but the {workload.deployment.kind}'s status does not say so: "
             "{} pods, {} updated, {} available.".format(*reported)
         )
     return tuple(lacks)

@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from veza_nb import errors
-from veza_nb.errors import InterruptedRunError, RecordError, VezaError
+from veza_nb.clock import SystemClock
+from veza_nb.errors import IncidentInUseError, InterruptedRunError, RecordError, VezaError
 from veza_nb.fastimport import quicken
-from veza_nb.journal import read_journal
 from veza_nb.kernel.early import EarlyKernel
 from veza_nb.kernel.interrupts import Interrupts
+from veza_nb.occupancy import RUNNER, WRITER, occupy, vacate
 from veza_nb.records import Folder, Record, open_folder
 from veza_nb.vocabulary import Outcome
 
@@ -91,20 +92,36 @@ def run(
     Raises:
         RecordFolderError: nothing can be written there; the notebook was not started.
         RecordError: the same, of an incident that is there already.
+        IncidentInUseError: another process works on it; the notebook was not started.
     """
-    with Interrupts(kernel) as interrupts, _quiet():
-        folder = open_folder(root, incident_id)
-        _begin(folder, Record(incident_id=incident_id, service=service, changed=False))
+    folder = open_folder(root, incident_id)
+    with _alone(folder, str(parameters.get("operator", ""))), Interrupts(kernel) as interrupts:
+        _begin(folder, Record(incident_id=incident_id, service=service, changed=False), parameters)
         end = _execute(
             notebook, parameters, folder, kernel, on_output=on_output, stopped=interrupts.seen
         )
         return _finish(folder, end)
 
 
-def _begin(folder: Folder, first: Record) -> None:
+@contextlib.contextmanager
+def _alone(folder: Folder, operator: str) -> Iterator[None]:
+    """Nobody else runs this incident, and no notebook has it open."""
+    clock = SystemClock()
+    occupy(folder.path, RUNNER, actor=operator, clock=clock)
+    try:
+        if occupy(folder.path, WRITER, actor=operator, clock=clock):
+            vacate(folder.path, WRITER)  # it is for the kernel
+        with _quiet():
+            yield
+    finally:
+        vacate(folder.path, RUNNER)
+
+
+def _begin(folder: Folder, first: Record, parameters: Mapping[str, Any]) -> None:
     """A record whose outcome is open: an earlier run's must not pass for this one's."""
     record = folder.read_record() or first
-    folder.write_record(record.but(outcome=Outcome.OPEN, exit_code=None))
+    asked = {**record.parameters, **parameters}
+    folder.write_record(record.but(outcome=Outcome.OPEN, exit_code=None, parameters=asked))
 
 
 def _execute(
@@ -198,7 +215,10 @@ def _finish(folder: Folder, end: _End) -> Finished:
     """Page and sums; and an outcome where the notebook could not write one any more."""
     record = folder.read_record()
     if record is None:
-        raise RecordError(f"{folder.path}: the record is gone.")
+        raise _gone(folder, end)
+    if end.name == IncidentInUseError.__name__:
+        # Somebody was faster; the record is theirs now.
+        return Finished(_cut_off(record, end, folder), folder.path, ())
     problems = [end.unsaved]
     if record.outcome is Outcome.OPEN or (end.failed and record.outcome is Outcome.RECOVERED):
         record = _cut_off(record, end, folder)
@@ -210,12 +230,22 @@ def _finish(folder: Folder, end: _End) -> Finished:
     return Finished(record, folder.path, tuple(text for text in problems if text))
 
 
-def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
-    """What becomes of a record whose run ended without saying how: the journal says what it did."""
-    from veza_nb.attempts import changed, read_attempts  # noqa: PLC0415 - rarely needed
+def _gone(folder: Folder, end: _End) -> RecordError:
+    """Nothing is left that says what this run did; its last words are the best there is."""
     from veza_nb.logbook import state_of  # noqa: PLC0415 - rarely needed
 
-    effect = changed(read_attempts(read_journal(folder.journal_path).lines))
+    return RecordError(
+        f"{folder.path}: the record is gone. {end.what}",
+        state=state_of(None),
+        next_step="Begin a new incident: it asks the cluster what is true.",
+    )
+
+
+def _cut_off(record: Record, end: _End, folder: Folder) -> Record:
+    """What becomes of a record whose run ended without saying how: the journal says what it did."""
+    from veza_nb.logbook import effect_of, state_of  # noqa: PLC0415 - rarely needed
+
+    effect = effect_of(folder, record)
     acted = effect is not False and end.outcome is Outcome.ERROR
     outcome = Outcome.INCONCLUSIVE if acted else end.outcome
     entry = {

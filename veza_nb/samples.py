@@ -4,6 +4,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
+HEALTH = "health"
+"""The name under which a service's health endpoint is asked."""
+USERS = "users"
+"""The name under which the platform's external URL is asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sample:

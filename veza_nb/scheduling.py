@@ -11,6 +11,9 @@ from veza_nb.pacing import Pace
 from veza_nb.vocabulary import OnFailure
 from veza_nb.words import listing
 
+TICK = 0.2
+"""Seconds between two looks at what there is to show."""
+
 
 class Fate(StrEnum):
     """What became of one service's turn."""
@@ -38,6 +41,7 @@ def carry_out(
     after: Mapping[str, Iterable[str]],
     pace: Pace,
     stop: Event,
+    tick: Callable[[], None] = lambda: None,
 ) -> dict[str, Turn]:
     """Give each its turn, as soon as those before it are done and there is room.
 
@@ -49,8 +53,9 @@ def carry_out(
         after: service to those that must be done before.
         pace: how many at once, and what a failure means for the others.
         stop: no further one is begun once this is set.
+        tick: called in this thread while it waits, several times a second.
     """
-    return _Round(steps, after, pace, stop).run()
+    return _Round(steps, after, pace, stop, tick).run()
 
 
 @dataclass(slots=True)
@@ -59,6 +64,7 @@ class _Round:
     after: Mapping[str, Iterable[str]]
     pace: Pace
     stop: Event
+    tick: Callable[[], None]
     turns: dict[str, Turn] = field(default_factory=dict)
     running: dict[Future[bool], str] = field(default_factory=dict)
 
@@ -77,7 +83,8 @@ class _Round:
         while waiting or self.running:
             waiting = [name for name in waiting if not self._takes_turn(name, pool)]
             if self.running:
-                done, _ = wait(self.running, return_when=FIRST_COMPLETED)
+                done, _ = wait(self.running, TICK, return_when=FIRST_COMPLETED)
+                self.tick()
                 for future in done:
                     fate = Fate.DONE if future.result() else Fate.FAILED
                     self.turns[self.running.pop(future)] = Turn(fate)

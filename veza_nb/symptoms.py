@@ -1,21 +1,20 @@
-"""Findings read off the Deployment, the warning events and the probes."""
+"""Findings read off the workload, the warning events and the probes."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 
+from veza_nb.blame import blame
+from veza_nb.eventgroups import times
 from veza_nb.evidence import Evidence, Finding, curl
 from veza_nb.objects import Event
-from veza_nb.podsymptoms import all_troubles, blame
+from veza_nb.podsymptoms import all_troubles
 from veza_nb.replicasets import condition, progressing
 from veza_nb.samples import Probe
-from veza_nb.scene import Scene, as_evidence, times, warnings
+from veza_nb.scene import Scene, as_evidence, warnings
 from veza_nb.troubles import is_ready, is_terminating
-from veza_nb.vocabulary import RolloutPhase, Severity
+from veza_nb.vocabulary import RolloutPhase, Severity, WorkloadKind
 from veza_nb.words import count, listing, one_line
 
-LONG_IN_SERVICE = timedelta(hours=24)
-"""A template that served so long is not to blame for failing probes by itself."""
 ELSEWHERE = frozenset({"dns", "tls", "wrong url"})
 """Failures before any pod was reached: the catalogue's or the network's doing."""
 FAILING_SHARE = 0.1
@@ -24,7 +23,7 @@ _SHOWN = 5
 
 
 def deployment_findings(scene: Scene) -> Iterator[Finding]:
-    """What the Deployment itself says: deadline, paused, scaled to 0, not available."""
+    """What the workload itself says: deadline, paused, scaled to 0, not available."""
     rollout, spec = scene.rollout, scene.workload.deployment.spec
     if rollout.deadline_exceeded:
         seconds = spec.progress_deadline_seconds
@@ -34,15 +33,23 @@ def deployment_findings(scene: Scene) -> Iterator[Finding]:
             Severity.CRITICAL,
             f"The rollout made no progress for {seconds} s: {rollout.available} of "
             f"{rollout.desired} pods of the new template available.",
-            from_release=blame(scene, rollout.troubles),
+            from_release=blame(scene, rollout.troubles, all_troubles(scene)),
         )
-    if rollout.desired == 0:
+    if rollout.desired == 0 and scene.workload.deployment.kind is WorkloadKind.DAEMON_SET:
+        yield _of_deployment(
+            scene,
+            "NoNodeChosen",
+            Severity.CRITICAL,
+            "No node is to run this DaemonSet: nothing serves. Its template says which nodes it "
+            "wants (nodeSelector, affinity, tolerations).",
+        )
+    elif rollout.desired == 0:
         yield _of_deployment(
             scene,
             "ScaledToZero",
             Severity.CRITICAL,
             "Scaled to 0 replicas: nothing serves. An undo keeps the 0; bring them back with `"
-            + scene.kubectl("scale", f"deployment/{scene.metadata.name}", "--replicas=N")
+            + scene.kubectl("scale", scene.workload.deployment.ref, "--replicas=N")
             + "`.",
             from_release=False,
         )
@@ -123,7 +130,8 @@ def _availability(scene: Scene) -> Iterator[Finding]:
             scene,
             "PodsNotSeen",
             Severity.WARNING,
-            f"The Deployment counts {count(status.replicas, 'pod')}, but none was seen.",
+            f"The {scene.workload.deployment.kind} counts {count(status.replicas, 'pod')}, but "
+            "none was seen.",
         )
     elif rollout.desired and available is not None and available.status == "False":
         yield _of_deployment(
@@ -151,9 +159,10 @@ def _of_deployment(
 ) -> Finding:
     seen = progressing(scene.workload)
     detail = f"Progressing is {seen.status}: {seen.reason}. {seen.message}" if seen else summary
-    command = scene.kubectl("describe", f"deployment/{scene.metadata.name}")
+    owner = scene.workload.deployment
+    command = scene.kubectl("describe", owner.ref)
     at = seen.last_update_time if seen else None
-    evidence = Evidence("Deployment", scene.metadata.name, one_line(detail), at, command)
+    evidence = Evidence(owner.kind, scene.metadata.name, one_line(detail), at, command)
     return Finding(reason, severity, summary, (evidence,), from_release)
 
 
@@ -166,11 +175,9 @@ def _of_probe(scene: Scene, probe: Probe, reason: str, severity: Severity, text:
 
 def _probe_blame(scene: Scene, probe: Probe) -> bool | None:
     """Who answers the probes: only new pods, only old ones, both, or nobody?"""
-    rollout, live_for = scene.rollout, scene.live_for
+    rollout = scene.rollout
     if any(sample.error in ELSEWHERE for sample in probe.failures):
         return None
     if rollout.old_ready:
         return None if rollout.ready else False
-    if not rollout.ready or (live_for is not None and live_for > LONG_IN_SERVICE):
-        return None
-    return True
+    return True if rollout.ready and scene.began_with_rollout else None

@@ -1,7 +1,8 @@
 """What keeps pods from serving, read off their own status."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from veza_nb.objects import ContainerStateTerminated, ContainerStatus, Event, Pod
 from veza_nb.replicasets import condition
@@ -27,9 +28,35 @@ _CRASHES_BEFORE_HOPELESS = 2
 IMAGE_REASONS = frozenset(
     {"ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull", "InvalidImageName"}
 )
-PLACEMENT_REASONS = frozenset({"Unschedulable", "SchedulingGated", "FailedCreate", "Evicted"})
+NODE_REASONS = frozenset(
+    {
+        "Evicted",
+        "FailedCreatePodSandBox",
+        "NodeAffinity",
+        "NodeLost",
+        "NodeShutdown",
+        "OutOfcpu",
+        "OutOfmemory",
+        "OutOfpods",
+        "Preempting",
+        "UnexpectedAdmissionError",
+    }
+)
+"""The node could not keep the pod, or not start it: not the program's fault as such."""
+PLACEMENT_REASONS = NODE_REASONS | {"Unschedulable", "SchedulingGated", "FailedCreate"}
 """The cluster has no room or does not allow the pod: not the program's fault as such."""
 READINESS_REASONS = frozenset({"Unhealthy", "ContainersNotReady"})
+VOLUME_REASONS = frozenset({"FailedMount", "FailedAttachVolume"})
+CONFIG_REASONS = VOLUME_REASONS | {
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+}
+"""The container cannot even be made or started."""
+_LASTING = ("not found", "non-existent")
+_HOLD_UP_START = VOLUME_REASONS | {"FailedCreatePodSandBox"}
+INIT = "Init:"
+"""How kubectl marks what an init container suffers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +70,7 @@ class Trouble:
         detail: what Kubernetes says about it, one line.
         restarts: of that container so far.
         new: True for a pod of the live template, False for one of an older revision.
+        init: an init container suffers it.
     """
 
     pod: str
@@ -51,6 +79,12 @@ class Trouble:
     detail: str
     restarts: int
     new: bool
+    init: bool = False
+
+    @property
+    def word(self) -> str:
+        """The reason as `kubectl get pods` shows it: `Init:CrashLoopBackOff`."""
+        return f"{INIT}{self.reason}" if self.init else self.reason
 
     @property
     def hopeless(self) -> bool:
@@ -60,6 +94,8 @@ class Trouble:
         """
         if self.reason in _HOPELESS:
             return True
+        if self.reason in VOLUME_REASONS:
+            return any(word in self.detail for word in _LASTING)
         waits = self.reason in PLACEMENT_REASONS or self.reason in READINESS_REASONS
         return not waits and self.restarts >= _CRASHES_BEFORE_HOPELESS
 
@@ -102,7 +138,14 @@ def pod_troubles(
     if whole is not None:
         return (Trouble(pod.metadata.name, "", *whole, restarts=0, new=new),)
     found = tuple(
-        Trouble(pod.metadata.name, status.name, *trouble, status.restart_count, new)
+        Trouble(
+            pod.metadata.name,
+            status.name,
+            *trouble,
+            status.restart_count,
+            new,
+            init=_is_init(pod, status),
+        )
         for status in container_statuses(pod)
         if (trouble := _container(pod, status)) is not None
     )
@@ -166,15 +209,32 @@ def _details(message: str, ended: ContainerStateTerminated | None) -> str:
 
 def _unready(pod: Pod, events: Sequence[Event], *, overdue: bool) -> tuple[str, str] | None:
     """Reason and detail where all containers run and the pod still takes no traffic."""
-    said = [event for event in events_of(pod, events) if event.reason == "Unhealthy"]
-    if said:
-        return "Unhealthy", one_line(said[-1].message)
+    held = _newest(pod, events, _HOLD_UP_START) if _starts(pod) else None
+    if held is not None:
+        return held.reason, one_line(held.message)
+    said = _newest(pod, events, {"Unhealthy"})
+    if said is not None:
+        return said.reason, one_line(said.message)
     ready = condition(pod.status.conditions, "Ready")
     was_ready = any(_ready_since_start(pod, status) for status in pod.status.container_statuses)
     if ready is not None and (overdue or was_ready):
         lost = "was ready before; " if was_ready else ""
         return ready.reason or "ContainersNotReady", lost + one_line(ready.message)
     return None
+
+
+def _starts(pod: Pod) -> bool:
+    """True where none of its containers, init containers included, has run yet."""
+    return not any(
+        status.state.running or status.state.terminated or status.last_state.terminated
+        for status in container_statuses(pod)
+    )
+
+
+def _newest(pod: Pod, events: Sequence[Event], reasons: Collection[str]) -> Event | None:
+    """The newest of these events about the pod; one without a time counts as older."""
+    said = [event for event in events_of(pod, events) if event.reason in reasons]
+    return max(said, key=lambda event: utc(event.last_seen or datetime.min), default=None)
 
 
 def events_of(pod: Pod, events: Sequence[Event]) -> Iterator[Event]:

@@ -13,6 +13,7 @@ from veza_nb.attempts import Attempt, Effect, read_attempts, unsettled
 from veza_nb.catalog import Verify
 from veza_nb.clock import Deadline
 from veza_nb.cluster import Cluster, selector_of, watch_workload
+from veza_nb.cluster.refused import Refused
 from veza_nb.errors import (
     ConflictError,
     InvalidError,
@@ -22,6 +23,7 @@ from veza_nb.errors import (
 )
 from veza_nb.journal import Journal
 from veza_nb.objects import Deployment
+from veza_nb.patience import not_begun, patiently
 from veza_nb.plans import Plan, in_effect
 from veza_nb.podtemplates import template_digest
 from veza_nb.rollout import RolloutState, read_rollout, settled
@@ -30,7 +32,6 @@ from veza_nb.vocabulary import JournalEvent, RolloutPhase, Step
 LOOK_SECONDS = 10.0
 """How long the cluster is asked what became of a patch whose answer was lost."""
 LOOK_PAUSE = 0.5
-TOO_MANY_REQUESTS = 429
 STUCK_SECONDS = 8.0
 """A rollout that is stuck for that long without a break will not come unstuck by itself."""
 
@@ -49,7 +50,7 @@ class UndoResult:
 
     Attributes:
         kind: patched now, nothing to do, or found done after a lost answer or a crash.
-        generation: the Deployment's generation afterwards.
+        generation: the workload's generation afterwards.
     """
 
     kind: UndoKind
@@ -60,23 +61,23 @@ def send(cluster: Cluster, plan: Plan, journal: Journal) -> UndoResult:
     """Send the undo, once, if it is still needed and still what was planned.
 
     Raises:
-        ConflictError: the Deployment changed since the plan; nothing was changed.
+        ConflictError: the workload changed since the plan; nothing was changed.
         VezaError: the patch was refused, or it cannot be told what became of it.
     """
     live = cluster.deployment(plan.workload)
     if in_effect(live, plan):
         return _found(live, plan, journal)
-    _refuse_changed(live, plan)
+    refuse_changed(live, plan)
     intent = journal.append(Step.UNDO, JournalEvent.INTENT, _intent(plan)).seq
     try:
-        after = cluster.patch_deployment(plan.workload, plan.patch)
+        after = cluster.patch_workload(plan.workload, plan.patch)
     except InvalidError as error:
         _settle(journal, plan, intent, Effect.NONE, error=error.what)
         live = cluster.deployment(plan.workload)
         if in_effect(live, plan) and _own(plan, journal) is not None:
             # The patch of an earlier run, lost on the way, came in between.
             return _found(live, plan, journal)
-        _refuse_changed(live, plan, cause=error)
+        refuse_changed(live, plan, cause=error)
         raise
     except (UnreachableError, ServerError) as error:
         return _look(cluster, plan, journal, intent, error)
@@ -87,12 +88,18 @@ def send(cluster: Cluster, plan: Plan, journal: Journal) -> UndoResult:
 
 
 def _intent(plan: Plan) -> dict[str, object]:
-    """What a resumed run needs to recognise the target: its template's digest, not its number."""
+    """What a later run needs to recognise both templates: digests and names, not numbers."""
     return {
         "plan": plan.id,
         "digest": template_digest(plan.template),
+        "left_digest": template_digest(plan.from_template),
+        "from_replicaset": plan.from_replicaset,
+        "from_hash": plan.from_hash,
+        "to_replicaset": plan.to_replicaset,
+        "to_hash": plan.template_hash,
         "uid": plan.uid,
         "generation": plan.generation,
+        "asked": plan.asked,
         "command": plan.command,
     }
 
@@ -125,7 +132,12 @@ def _found(live: Deployment, plan: Plan, journal: Journal) -> UndoResult:
     return UndoResult(UndoKind.NOOP, generation)
 
 
-def _refuse_changed(live: Deployment, plan: Plan, cause: Exception | None = None) -> None:
+def refuse_changed(live: Deployment, plan: Plan, cause: Exception | None = None) -> None:
+    """Stop where the workload is not what was planned on.
+
+    Raises:
+        ConflictError: it was changed, or made again; says by whom.
+    """
     meta = live.metadata
     if meta.uid == plan.uid and meta.generation == plan.generation:
         return
@@ -135,7 +147,7 @@ def _refuse_changed(live: Deployment, plan: Plan, cause: Exception | None = None
     who = f" Last written by {max(written)[1]}." if written else ""
     what = "was deleted and made again" if meta.uid != plan.uid else "was changed"
     raise ConflictError(
-        f"The Deployment {plan.workload} {what} after the plan was made "
+        f"The {live.kind} {plan.workload} {what} after the plan was made "
         f"(generation {plan.generation} then, {meta.generation} now).{who}",
         next_step="Find out who is working on it, then detect and plan again.",
         data={"planned": plan.generation, "found": meta.generation},
@@ -153,14 +165,14 @@ def _look(
     note = {"plan": plan.id, "answer lost": error.what}
     journal.append(Step.UNDO, JournalEvent.NOTE, note)
     deadline = Deadline.after(cluster.clock, LOOK_SECONDS)
-    while not deadline.passed and not _not_begun(error):
+    while not deadline.passed and not not_begun(error):
         with suppress(UnreachableError, ServerError):
             live = cluster.deployment(plan.workload)
             if in_effect(live, plan):
                 kind, generation = UndoKind.FOUND_DONE, live.metadata.generation
                 return _done(journal, plan, intent, kind, generation)
         cluster.clock.sleep(LOOK_PAUSE)
-    if _not_begun(error):
+    if not_begun(error):
         _settle(journal, plan, intent, Effect.NONE, error=error.what)
         raise error
     _settle(journal, plan, intent, Effect.UNKNOWN, error=error.what)
@@ -169,13 +181,6 @@ def _look(
         state="It is not in effect so far; it may still take effect.",
         next_step="Run again with the same incident: it looks first and never repeats.",
     ) from error
-
-
-def _not_begun(error: VezaError) -> bool:
-    """Whether the server surely did nothing: too many requests, or never reached."""
-    if isinstance(error, ServerError):
-        return error.code == TOO_MANY_REQUESTS
-    return isinstance(error, UnreachableError) and not error.sent
 
 
 def follow(
@@ -200,18 +205,26 @@ def follow(
             if settled(state):
                 return state
             now = cluster.clock.monotonic()
-            if state.phase is not RolloutPhase.STUCK:
+            if state.phase is not RolloutPhase.STUCK or _freed_by_hand(state):
                 stuck_since = None
             elif stuck_since is None:
                 stuck_since = now
             elif now - stuck_since >= STUCK_SECONDS:
                 return state
-    return state or read_rollout(cluster.workload(plan.workload))
+    return state or read_rollout(patiently(cluster.clock, lambda: cluster.workload(plan.workload)))
 
 
 def _states(cluster: Cluster, plan: Plan, settings: Verify) -> Generator[RolloutState, None, None]:
-    selector = selector_of(cluster.deployment(plan.workload).spec.selector)
+    live = patiently(cluster.clock, lambda: cluster.deployment(plan.workload))
+    selector = selector_of(live.spec.selector)
     deadline = Deadline.after(cluster.clock, settings.rollout_seconds)
+    refused = Refused(cluster, plan.workload)
     with closing(watch_workload(cluster, plan.workload, selector, deadline=deadline)) as seen:
         for workload in seen:
-            yield read_rollout(workload)
+            yield read_rollout(refused.told(workload))
+
+
+def _freed_by_hand(state: RolloutState) -> bool:
+    """Whether a person can get it going while somebody looks: then it is waited for."""
+    hopeless = any(trouble.new and trouble.hopeless for trouble in state.troubles)
+    return bool(state.left_alone) and not hopeless

@@ -15,6 +15,34 @@ class PatchType(StrEnum):
     STRATEGIC = "application/strategic-merge-patch+json"
 
 
+class WorkloadKind(StrEnum):
+    """The kinds of workload that have a history to go back in, all of apps/v1."""
+
+    DEPLOYMENT = "Deployment"
+    STATEFUL_SET = "StatefulSet"
+    DAEMON_SET = "DaemonSet"
+
+    @property
+    def word(self) -> str:
+        """As kubectl takes it: `statefulset`."""
+        return self.lower()
+
+    @property
+    def resource(self) -> str:
+        """As the API's paths and RBAC name it: `statefulsets`."""
+        return f"{self.word}s"
+
+    @property
+    def revision_kind(self) -> str:
+        """What keeps its revisions."""
+        return "ReplicaSet" if self is WorkloadKind.DEPLOYMENT else "ControllerRevision"
+
+    @property
+    def revisions(self) -> str:
+        """The resource that keeps its revisions."""
+        return f"{self.revision_kind.lower()}s"
+
+
 class Severity(StrEnum):
     """How much a finding hurts, worst first."""
 
@@ -55,6 +83,20 @@ class OnFailure(StrEnum):
     PUT_BACK = "put back"
 
 
+class Item(StrEnum):
+    """The nine lines of the runbook's checklist, in its order."""
+
+    TARGET = "previous version identified"
+    UNDONE = "rollback executed"
+    PODS = "pods running and ready"
+    HEALTH = "health checks passing"
+    LOGS = "application logs show no errors"
+    ENDPOINTS = "critical endpoints responding"
+    METRICS = "metrics normalised"
+    USERS = "users can access the platform"
+    ALERTS = "monitoring alerts cleared"
+
+
 class RolloutPhase(StrEnum):
     """Where a rollout stands, judged by template and pods, not by conditions alone."""
 
@@ -65,16 +107,21 @@ class RolloutPhase(StrEnum):
 
 
 class Step(StrEnum):
-    """The cells of the main notebook, in order."""
+    """The cells of the main notebook, in order, and what is done besides."""
 
     OPEN = "open"
     DETECT = "detect"
     HISTORY = "history"
     PLAN = "plan"
     APPROVE = "approve"
+    DRAIN = "drain"
+    MIGRATE = "migrate"
     UNDO = "undo"
+    RESTORE = "restore"
     VERIFY = "verify"
+    FURTHER = "further"
     CLOSE = "close"
+    GITOPS = "gitops"
 
 
 class JournalEvent(StrEnum):
@@ -144,6 +191,13 @@ class Annotation(StrEnum):
     LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
     RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
     VERDICT = "veza.dev/rollback-verdict"
+    REPLICAS_BEFORE = "veza.dev/replicas-before"
+    DRAINED_BY = "veza.dev/drained-by"
+    PAUSED = "veza.dev/paused"
 
 
 POD_TEMPLATE_HASH = "pod-template-hash"
+CONTROLLER_REVISION_HASH = "controller-revision-hash"
+"""On pods of StatefulSets: a ControllerRevision's name; of DaemonSets, and on theirs: its hash."""
+CONTROLLER_HASH = "controller.kubernetes.io/hash"
+"""On ControllerRevisions of StatefulSets: the hash."""

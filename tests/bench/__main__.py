@@ -7,13 +7,15 @@ from pathlib import Path
 from tests.bench.bars import Bar
 from tests.bench.cluster import cluster_bars
 from tests.bench.commands import drill_bar, help_bar
+from tests.bench.looking import looking_bars
 from tests.bench.undo import undo_bar
+from tests.bench.verdict import verdict_bars
 
 OUTPUT = Path("bench.json")
 
 
 def main() -> None:
-    bars = [help_bar(), undo_bar(), drill_bar(), *cluster_bars()]
+    bars = [help_bar(), undo_bar(), *looking_bars(), *verdict_bars(), drill_bar(), *cluster_bars()]
     _print(bars)
     OUTPUT.write_text(json.dumps([bar.plain() for bar in bars], indent=2) + "\n", encoding="utf-8")
     load = os.getloadavg()[1]

@@ -15,24 +15,32 @@ import yaml
 
 from tests.bench.commands import VEZA_NB
 from veza_nb.sandbox import detached
+from veza_nb.sandbox.steering import control
 
 Json = dict[str, Any]
 _PATIENCE_SECONDS = 120.0
 
 
 class Training:
-    """Started when entered, ended when left; `seconds` is the time to its first answer."""
+    """Started when entered, ended when left; `seconds` is the time to its first answer.
 
-    def __init__(self, place: Path) -> None:
+    Args:
+        place: for its files.
+        scenario: what is played; "" is a healthy cluster.
+    """
+
+    def __init__(self, place: Path, scenario: str = "") -> None:
+        self._scenario = ["--scenario", scenario] if scenario else []
         self._environment = {**os.environ, "XDG_STATE_HOME": str(place)}
         self._directory = place / "veza-nb" / "sandbox"
 
     def __enter__(self) -> Self:
         begun = time.perf_counter()
-        self._command("up")
+        self._command("up", *self._scenario)
         running = detached.status(self._directory)
         assert running is not None
         self.url, self.kubeconfig, self.pid = running.url, running.kubeconfig, running.pid
+        self.catalog, self._running = running.catalog, running
         self.authority, self.token = _credentials(Path(running.kubeconfig))
         self.http = httpx.Client(
             base_url=self.url,
@@ -52,8 +60,12 @@ class Training:
         self.http.close()
         self._command("down")
 
-    def _command(self, name: str) -> None:
-        command = [VEZA_NB, "sandbox", name]
+    def control(self, operation: str, arguments: Json) -> Any:
+        """Let the cluster do what no client can ask of it, such as "faults.add"."""
+        return control.ask(self._running, operation, arguments)
+
+    def _command(self, *words: str) -> None:
+        command = [VEZA_NB, "sandbox", *words]
         subprocess.run(command, check=True, env=self._environment, stdout=subprocess.DEVNULL)
 
     def megabytes(self) -> float:

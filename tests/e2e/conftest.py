@@ -6,6 +6,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,7 @@ class Application:
             for entry in self.training.audit()
             if (entry.verb, entry.resource, entry.subresource) == ("patch", "deployments", "")
             and entry.agent.startswith("veza-nb")
+            and entry.namespace == self.namespace
             and not entry.dry_run
         ]
 
@@ -186,6 +188,24 @@ def application(
     """Two good revisions of an application, the second one live."""
     kubeconfig = Path(pytestconfig.getoption("kubeconfig") or str(training and training.kubeconfig))
     context = pytestconfig.getoption("context") or (training.context if training else "")
+    with _deployed(
+        training, kubeconfig, context, _images(training, pytestconfig), tmp_path
+    ) as made:
+        yield made
+
+
+@contextmanager
+def deployed(training: TrainingCluster, folder: Path) -> Iterator[Application]:
+    """The same on a training cluster, as often as one likes."""
+    images = _training_images()
+    with _deployed(training, training.kubeconfig, training.context, images, folder) as made:
+        yield made
+
+
+@contextmanager
+def _deployed(
+    training: TrainingCluster | None, kubeconfig: Path, context: str, images: Images, folder: Path
+) -> Iterator[Application]:
     api = config.new_client_from_config(str(kubeconfig), context or None)
     core, namespace = client.CoreV1Api(api), f"veza-nb-e2e-{uuid.uuid4().hex[:8]}"
     core.create_namespace({"metadata": {"name": namespace}}, _preload_content=False)
@@ -193,9 +213,9 @@ def application(
         kubeconfig=kubeconfig,
         context=context,
         namespace=namespace,
-        catalog=_catalog(tmp_path, namespace),
-        records=tmp_path / "records",
-        images=_images(training, pytestconfig),
+        catalog=_catalog(folder, namespace),
+        records=folder / "records",
+        images=images,
         apps=client.AppsV1Api(api),
         training=training,
     )
@@ -219,6 +239,10 @@ def _images(training: TrainingCluster | None, given: pytest.Config) -> Images:
     if training is None:
         names = ("good_image", "other_image", "bad_image")
         return Images(*(given.getoption(name) for name in names))
+    return _training_images()
+
+
+def _training_images() -> Images:
     base = f"registry.veza.example/{SERVICE}"
     return Images(f"{base}:v1.0.0", f"{base}:v1.1.0", f"{base}:v1.2.0-bad")
 

@@ -1,6 +1,7 @@
 """A rollback works with exactly the rights that `veza-nb rbac` prints, and with none fewer."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 import yaml
@@ -52,8 +53,58 @@ def test_without_one_of_them_it_is_refused_by_name_before_anything_changed(
 def test_one_role_for_every_namespace_of_the_catalogue() -> None:
     printed = run_command(VEZA_NB, "rbac", "--service-account", "runner")
 
-    role, binding = yaml.safe_load_all(printed.stdout)
+    role, binding, wide, everywhere = yaml.safe_load_all(printed.stdout)
     assert role["metadata"] == {"name": "veza-nb-rollback", "namespace": "veza-production"}
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "runner", "namespace": "veza-production"}
     ]
+    assert (wide["kind"], everywhere["kind"]) == ("ClusterRole", "ClusterRoleBinding")
+    assert everywhere["subjects"] == binding["subjects"]
+
+
+def test_what_a_service_needs_elsewhere_is_looked_at_with_a_role_of_its_own(tmp_path: Path) -> None:
+    catalog = tmp_path / "shop.yaml"
+    catalog.write_text(
+        "namespace: shop\nservices:\n  web: {depends_on: [api]}\n"
+        "  api:\n    backing:\n"
+        "      - {kind: statefulset, name: postgres, namespace: data}\n"
+        "      - {kind: service, name: queue}\n"
+    )
+
+    printed = run_command(VEZA_NB, "rbac", "--catalog", str(catalog), "--service-account", "runner")
+    least = run_command(VEZA_NB, "rbac", "--catalog", str(catalog), "--least")
+
+    home, _, data, bound, *wide = yaml.safe_load_all(printed.stdout)
+    assert {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"],
+            "verbs": ["list"]} in home["rules"]  # fmt: skip
+    assert data["metadata"] == {"name": "veza-nb-rollback", "namespace": "data"}
+    assert data["rules"] == [
+        {"apiGroups": ["apps"], "resources": ["statefulsets"], "verbs": ["get"]}
+    ]
+    assert bound["subjects"][0]["namespace"] == "shop"
+    assert [one["kind"] for one in wide] == ["ClusterRole", "ClusterRoleBinding"]
+    assert [one["kind"] for one in yaml.safe_load_all(least.stdout)] == ["Role"]
+
+
+@pytest.mark.parametrize(
+    ("migration", "options", "verbs"),
+    [
+        ("{migration: {}}", ["--least"], ["create", "get"]),
+        ("{migration: {}}", [], ["create", "get", "delete"]),
+        ("{}", [], None),
+    ],
+    ids=["least", "all", "no database"],
+)
+def test_jobs_are_in_the_role_where_a_database_goes_back(
+    tmp_path: Path, migration: str, options: list[str], verbs: list[str] | None
+) -> None:
+    catalog = tmp_path / "shop.yaml"
+    catalog.write_text(f"namespace: shop\nservices:\n  web: {migration}\n")
+
+    printed = run_command(VEZA_NB, "rbac", "--catalog", str(catalog), *options)
+
+    role = next(iter(yaml.safe_load_all(printed.stdout)))
+    jobs = [rule for rule in role["rules"] if rule["resources"] == ["jobs"]]
+    assert jobs == (
+        [{"apiGroups": ["batch"], "resources": ["jobs"], "verbs": verbs}] if verbs else []
+    )

@@ -41,6 +41,7 @@ class TestHeadless:
 
         assert {entry.name for entry in folder.iterdir()} == {
             "SHA256SUMS", "evidence", "journal.jsonl", "postmortem.md", "record.json",
+            "series.jsonl", "timeline.svg",
             "rollback.html", "rollback.ipynb",
         }  # fmt: skip
         subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=folder, check=True)
@@ -219,7 +220,7 @@ class TestCellByCell:
         application.wait_for(RolloutPhase.COMPLETE)
         bad = max(
             int(one.metadata.annotations["deployment.kubernetes.io/revision"])
-            for one in application.cluster().replicasets(f"app={SERVICE}")
+            for one in application.cluster().revisions(f"app={SERVICE}")
             if application.images.bad in json.dumps(one.spec.template)
         )
 

@@ -15,9 +15,11 @@ from veza_nb.vocabulary import ExitCode
 COMMANDS = {
     "rollback": "Roll back one service, headless, and leave a record.",
     "plan": "Show what a rollback would do; reads only.",
+    "history": "Show the revisions, or what differs between two; reads only.",
     "drill": "Practise: training cluster up, fault in, rollback, verdict, down.",
     "doctor": "Check environment, kubeconfig and permissions; says what is missing.",
     "rbac": "Print the Role that a rollback needs.",
+    "gitops": "End what an incident has paused in Argo CD or Flux.",
     "sandbox": "The training cluster: up, status, down.",
     "lab": "Open the notebooks in JupyterLab.",
     "completion": "Print the completion script for your shell.",

@@ -99,18 +99,18 @@ def _records(root: Path) -> Finding:
 def _services(cluster: Cluster, book: Catalog, namespace: str) -> Iterator[Finding]:
     for name in book.services:
         service = book.service(name, namespace=namespace)
-        here = cluster.at(service.namespace)
+        here = cluster.at(service.namespace).of(service.kind)
         yield _rights(here, name, service.workload)
         try:
             here.deployment(service.workload)
         except VezaError as error:
             yield _failed(error, about=f"{name}: ")
         else:
-            yield Finding(True, f"{name}: Deployment {service.workload} is there.")
+            yield Finding(True, f"{name}: {service.kind} {service.workload} is there.")
 
 
 def _rights(cluster: Cluster, name: str, workload: str) -> Finding:
-    asked = needed(workload)
+    asked = needed(workload, cluster.kind)
     try:
         denied = cluster.denied(asked)
     except VezaError as error:

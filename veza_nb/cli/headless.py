@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,7 +11,7 @@ from veza_nb.clock import SystemClock
 from veza_nb.errors import ForbiddenError, UsageError
 from veza_nb.kernel.early import EarlyKernel
 from veza_nb.notebooks import notebook_path, typed_parameters
-from veza_nb.records import Record, new_incident_id
+from veza_nb.records import Record, absolute, new_incident_id
 from veza_nb.runner import Finished, run
 from veza_nb.terminal import Terminal
 from veza_nb.vocabulary import Outcome
@@ -20,6 +19,7 @@ from veza_nb.vocabulary import Outcome
 NOTEBOOK = "10-rollback"
 _HAVE_OPTIONS = {
     "service": "the argument SERVICE",
+    "services": "the arguments SERVICE",
     "incident_id": "--incident",
     "records": "--records",
 }
@@ -33,9 +33,10 @@ def roll_back(
     records: str,
     incident: str = "",
     extra: Mapping[str, str] | None = None,
+    notebook: str = NOTEBOOK,
     **parameters: Any,
 ) -> Finished:
-    """Run the main notebook.
+    """Run the notebook for one service.
 
     Args:
         kernel: already booting.
@@ -44,24 +45,63 @@ def roll_back(
         records: the records folder, "" for the usual one.
         incident: id of the incident to continue, "" for a new one.
         extra: further parameters as text, checked against the notebook.
+        notebook: which of them.
         parameters: further parameters with their types.
 
     Raises:
         UsageError: a name or a value is wrong; nothing was begun.
     """
     catalog_of(catalog).service(service)
-    notebook = notebook_path(NOTEBOOK)
-    more = typed_parameters(notebook, extra or {})
+    return run_notebook(
+        kernel,
+        notebook,
+        service,
+        catalog=catalog,
+        records=records,
+        incident=incident or new_incident_id(service, SystemClock().now()),
+        extra=extra or {},
+        service=service,
+        **parameters,
+    )
+
+
+def run_notebook(
+    kernel: EarlyKernel,
+    name: str,
+    subject: str,
+    /,
+    *,
+    catalog: str,
+    records: str,
+    incident: str,
+    extra: Mapping[str, str],
+    **parameters: Any,
+) -> Finished:
+    """Run one of the runbook's notebooks.
+
+    Args:
+        kernel: already booting.
+        name: of the notebook.
+        subject: the service, or several of them, for the record.
+        catalog: path of the catalogue, "" for the usual one.
+        records: the records folder, "" for the usual one.
+        incident: its id.
+        extra: further parameters as text, checked against the notebook.
+        parameters: further parameters with their types.
+
+    Raises:
+        UsageError: a name or a value is wrong; nothing was begun.
+    """
+    notebook = notebook_path(name)
+    more = typed_parameters(notebook, extra)
     _refuse_twice(more)
-    incident_id = incident or new_incident_id(service, SystemClock().now())
     root = records_root(records)
     given = {
         **parameters,
-        "service": service,
-        "catalog": absolute(catalog),
-        "kubeconfig": absolute(parameters.get("kubeconfig", "")),
+        "catalog": absolute(catalog, "VEZA_CATALOG"),
+        "kubeconfig": absolute(parameters.get("kubeconfig", ""), "KUBECONFIG"),
         "operator": parameters.get("operator") or login_name(),
-        "incident_id": incident_id,
+        "incident_id": incident,
         "records": str(root),
         **more,
     }
@@ -69,8 +109,8 @@ def roll_back(
         notebook,
         given,
         root=root,
-        incident_id=incident_id,
-        service=service,
+        incident_id=incident,
+        service=subject,
         kernel=kernel,
         on_output=Terminal(),
     )
@@ -109,7 +149,7 @@ def _say(finished: Finished) -> None:
         click.echo(f"  Not written: {problem}", err=True)
     click.echo(f"  Record: {finished.folder}")
     if not good:
-        click.echo(f"  Continue with: --incident {record.incident_id}")
+        click.echo(f"  Continue with: veza-nb rollback --resume {record.incident_id}")
 
 
 def _missing(record: Record) -> str:
@@ -117,8 +157,3 @@ def _missing(record: Record) -> str:
     missing = [str(one["right"]) for one in record.preflight if not one["allowed"]]
     forbidden = record.errors[-1]["error"] == ForbiddenError.__name__
     return f"You lack: {', '.join(missing)}." if forbidden and missing else ""
-
-
-def absolute(path: str) -> str:
-    """The kernel may run elsewhere: paths go to it whole."""
-    return str(Path(path).expanduser().absolute()) if path else ""

@@ -17,31 +17,41 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., object])
 
 
+_CONTEXT = click.option("--context", default="", help="Of the kubeconfig; default: current.")
+_KUBECONFIG = click.option(
+    "--kubeconfig",
+    default="",
+    type=click.Path(),
+    help="Default: $KUBECONFIG, then ~/.kube/config.",
+)
+_TIMEOUT = click.option(
+    "--timeout",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(0.1, 600),
+    help="Seconds for one request to the API server.",
+)
+
+
+def connection_options(command: F) -> F:
+    """--context, --kubeconfig, --timeout: where the rest is known already."""
+    return _CONTEXT(_KUBECONFIG(_TIMEOUT(command)))
+
+
 def cluster_options(command: F) -> F:
     """--namespace, --context, --kubeconfig, --catalog, --timeout."""
     for option in reversed(
         (
             click.option("--namespace", "-n", default="", help="Instead of the catalogue's."),
-            click.option("--context", default="", help="Of the kubeconfig; default: current."),
-            click.option(
-                "--kubeconfig",
-                default="",
-                type=click.Path(),
-                help="Default: $KUBECONFIG, then ~/.kube/config.",
-            ),
+            _CONTEXT,
+            _KUBECONFIG,
             click.option(
                 "--catalog",
                 default="",
                 type=click.Path(),
                 help="Services file; default: $VEZA_CATALOG, then Veza's own.",
             ),
-            click.option(
-                "--timeout",
-                default=10.0,
-                show_default=True,
-                type=click.FloatRange(0.1, 600),
-                help="Seconds for one request to the API server.",
-            ),
+            _TIMEOUT,
         )
     ):
         command = option(command)
@@ -68,9 +78,12 @@ def service_argument(command: F) -> F:
     return click.argument("service", shell_complete=_services)(command)
 
 
-def optional_service_argument(command: F) -> F:
-    """The same where something else may name it."""
-    return click.argument("service", default="", shell_complete=_services)(command)
+def services_argument(command: F) -> F:
+    """SERVICE, none or several of them, where something else may name it too."""
+    argument = click.argument(
+        "services", nargs=-1, metavar="[SERVICE]...", shell_complete=_services
+    )
+    return argument(command)
 
 
 def _services(ctx: click.Context, _: click.Parameter, begun: str) -> list[CompletionItem]:

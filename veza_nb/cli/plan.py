@@ -14,6 +14,7 @@ from veza_nb.cli.options import (
     login_name,
     service_argument,
 )
+from veza_nb.cli.printing import fit_terminal, say, say_difference
 from veza_nb.cluster import Cluster
 from veza_nb.detect import detect_settled
 from veza_nb.errors import RefusedError
@@ -29,6 +30,7 @@ EPILOG = """\b
 Examples:
   veza-nb plan veza-backend-api
   veza-nb plan veza-backend-api --to-revision 41
+  veza-nb plan veza-backend-api --diff   (the templates as YAML too)
   veza-nb plan veza-backend-api -o json | jq .plan.images_after
   veza-nb plan veza-backend-api -o plan.json   (for another one to approve and run)
 
@@ -42,6 +44,7 @@ Exit codes: 0 a plan that may be approved; 3 none, or a guard blocks it.
 @cluster_options
 @choice_options
 @click.option("--output", "-o", type=planfile.OUTPUT, default="text", show_default=True)
+@click.option("--diff", is_flag=True, help="Also what differs line by line, as YAML.")
 def command(
     *,
     service: str,
@@ -56,13 +59,18 @@ def command(
     break_glass: str,
     force_lock: str,
     output: str,
+    diff: bool,
 ) -> int:
     """Show what a rollback of SERVICE would do. Changes nothing."""
     book = catalog_of(catalog)
     chosen = book.service(service, namespace=namespace)
     who = login_name()
     cluster = Cluster.connect(
-        kubeconfig=kubeconfig, context=context, namespace=chosen.namespace, timeout=timeout
+        kubeconfig=kubeconfig,
+        context=context,
+        namespace=chosen.namespace,
+        timeout=timeout,
+        kind=chosen.kind,
     )
     rights = preflight(cluster, chosen)
     seen = detect_settled(
@@ -73,7 +81,7 @@ def command(
         hints=book.hints,
         show=lambda _: None,
     )
-    now = cluster.clock.now()
+    now = cluster.now()
     order = Order(
         service=service,
         incident=NO_INCIDENT,
@@ -104,12 +112,29 @@ def command(
     if output == "json":
         click.echo(text)
     else:
-        click.echo(render.diagnosis(seen.diagnosis, now=seen.at).text)
-        click.echo(render.history(seen.history, now=seen.at).text)
-        click.echo(render.plan(made).text if isinstance(made, Plan) else "")
+        fit_terminal()
+        say(render.diagnosis(seen.diagnosis, now=seen.now))
+        click.echo()
+        say(render.history(seen.history, now=seen.now))
+        if isinstance(made, Plan):
+            click.echo()
+            say(render.plan(made))
+            _say_whole(made, wanted=diff)
     if output not in ("text", "json"):
         planfile.write(Path(output), text)
         click.echo(f"Written to {output}. Run it with: veza-nb rollback --plan {output}")
     if isinstance(made, Refusal):
         raise RefusedError(made.what, next_step=made.next_step)
     return int(ExitCode.REFUSED if made.blockers else ExitCode.RECOVERED)
+
+
+def _say_whole(made: Plan, *, wanted: bool) -> None:
+    """The templates as YAML where they are wanted, else how to see them."""
+    whole = render.whole_difference(made)
+    if not whole.lines:
+        return
+    if wanted:
+        names = {"before": "live", "after": f"revision {made.to_revision}"}
+        say_difference(render.yaml_difference(whole, **names))
+    else:
+        click.echo(f"\nAs YAML ({whole.counted}): the same command with --diff.")

@@ -10,27 +10,31 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 from veza_nb.clock import Clock, SystemClock, timestamp
+from veza_nb.cluster.ahead import AskedOnce
 from veza_nb.cluster.kubeconfig import Access, load_access
 from veza_nb.cluster.transport import Transport
+from veza_nb.controllerrevisions import READERS, Kept, Owner, as_deployment, as_workload
 from veza_nb.errors import ForbiddenError, NotFoundError, ServerError
 from veza_nb.objects import (
     Deployment,
     Event,
     LabelSelector,
     ListMeta,
+    PartialObject,
     Pod,
-    ReplicaSet,
     Workload,
 )
 from veza_nb.permissions import Permission
 from veza_nb.typed import decode_json
-from veza_nb.vocabulary import PatchType
+from veza_nb.vocabulary import PatchType, WorkloadKind
 
 PAGE = "500"
 """Objects per page of a list."""
 EVENTS = "50"
 """Events read per object: the newest are what matters, and a flood must not drown the run."""
 FIELD_MANAGER = "veza-nb"
+AT_ONCE = 16
+"""Requests of one question under way at the same time: as many as one look at most needs."""
 
 T = TypeVar("T")
 
@@ -39,7 +43,8 @@ class Cluster:
     """One cluster and namespace, seen as one user.
 
     Every method raises the leaf of `errors` that fits; reads are repeated a few times where
-    that is safe, writes are sent once.
+    that is safe, writes are sent once. What is asked of workloads is asked of those of `kind`,
+    and told in a Deployment's terms.
     """
 
     def __init__(
@@ -48,7 +53,9 @@ class Cluster:
         self.access = access
         self.namespace = namespace or access.namespace or "default"
         self.clock = clock
+        self.kind = WorkloadKind.DEPLOYMENT
         self.transport = Transport(access, clock=clock, timeout=timeout)
+        self._seen: dict[tuple[str, WorkloadKind, str], Workload] = {}
 
     @classmethod
     def connect(
@@ -59,6 +66,7 @@ class Cluster:
         namespace: str = "",
         timeout: float = 10.0,
         clock: Clock | None = None,
+        kind: WorkloadKind = WorkloadKind.DEPLOYMENT,
     ) -> "Cluster":
         """Read the kubeconfig; nothing is sent yet.
 
@@ -68,14 +76,28 @@ class Cluster:
             namespace: "" takes the context's.
             timeout: seconds for one request.
             clock: for pauses; the machine's own where none is given.
+            kind: of the workloads that will be asked for.
         """
         access = load_access(kubeconfig, context)
-        return cls(access, namespace=namespace, clock=clock or SystemClock(), timeout=timeout)
+        clock = clock or SystemClock()
+        return cls(access, namespace=namespace, clock=clock, timeout=timeout).of(kind)
 
     def at(self, namespace: str) -> "Cluster":
         """The same cluster over the same connections, in another namespace."""
         other = copy(self)
         other.namespace = namespace or self.namespace
+        return other
+
+    def of(self, kind: WorkloadKind) -> "Cluster":
+        """The same cluster over the same connections, asked for workloads of that kind."""
+        other = copy(self)
+        other.kind = kind
+        return other
+
+    def ahead(self) -> "Cluster":
+        """The same cluster for one look, in which nothing is read twice."""
+        other = copy(self)
+        other.transport = AskedOnce(self.transport)
         return other
 
     @property
@@ -87,6 +109,10 @@ class Cluster:
     def server(self) -> str:
         """The API server's URL."""
         return self.access.server
+
+    def now(self) -> datetime:
+        """The server's time, by which it dates objects; this machine's while it told none yet."""
+        return self.transport.server_now() or self.clock.now()
 
     def version(self) -> str:
         """The control plane's version, such as "v1.32.4"."""
@@ -119,17 +145,19 @@ class Cluster:
         return True
 
     def deployment(self, name: str) -> Deployment:
-        """The Deployment of that name."""
-        return decode(self.transport.read(self.path("apps/v1", "deployments", name)), Deployment)
+        """The workload of that name, in a Deployment's terms."""
+        data = self.transport.read(self.path("apps/v1", self.kind.resource, name))
+        return self._read(data)
 
     def deployment_names(self) -> tuple[str, ...]:
-        """Names of the namespace's Deployments (first page)."""
-        data = self.transport.read(self.path("apps/v1", "deployments"), {"limit": PAGE})
-        return tuple(item.metadata.name for item in decode(data, _List[Deployment]).items)
+        """Names of the namespace's workloads of this kind (first page)."""
+        data = self.transport.read(self.path("apps/v1", self.kind.resource), {"limit": PAGE})
+        return tuple(item.metadata.name for item in decode(data, Listed[PartialObject]).items)
 
-    def replicasets(self, selector: str) -> tuple[ReplicaSet, ...]:
-        """ReplicaSets by label selector."""
-        return self.listed("apps/v1", "replicasets", ReplicaSet, selector)[0]
+    def revisions(self, selector: str) -> tuple[Kept, ...]:
+        """What keeps the revisions of such workloads, by label selector."""
+        _, kept = READERS[self.kind]
+        return self.listed("apps/v1", self.kind.revisions, kept, selector)[0]
 
     def pods(self, selector: str) -> tuple[Pod, ...]:
         """Pods by label selector."""
@@ -174,52 +202,67 @@ class Cluster:
         return data.decode("utf-8", "replace")
 
     def workload(self, name: str, selector: str = "") -> Workload:
-        """A Deployment with its ReplicaSets and pods, read at the same time.
+        """A workload with its revisions and pods, read at the same time.
 
         Args:
-            name: the Deployment.
+            name: of the workload.
             selector: its label selector where it is known beforehand; where it is not, or is
-                not the Deployment's own, the lists are read after the Deployment.
+                not the workload's own, the lists are read after it.
         """
+        last = self.last_look(name)
+        selector = selector or (selector_of(last.deployment.spec.selector) if last else "")
+        found = self._read_workload(name, selector)
+        self._seen[self.namespace, self.kind, name] = found
+        return found
+
+    def last_look(self, name: str) -> Workload | None:
+        """A workload as it was when it was read last; None where it was not read yet.
+
+        Good for asking ahead, and for nothing that has to be true.
+        """
+        return self._seen.get((self.namespace, self.kind, name))
+
+    def _read_workload(self, name: str, selector: str) -> Workload:
         if not selector:
             deployment = self.deployment(name)
             return self._with_children(deployment)
-        deployment, replicasets, pods = concurrently(
+        deployment, revisions, pods = concurrently(
             lambda: self.deployment(name),
-            lambda: self.replicasets(selector),
+            lambda: self.revisions(selector),
             lambda: self.pods(selector),
         )
         if selector_of(deployment.spec.selector) != selector:
             return self._with_children(deployment)
-        return Workload(deployment=deployment, replicasets=replicasets, pods=pods)
+        return as_workload(deployment, revisions, pods)
 
-    def patch_deployment(
+    def patch_workload(
         self, name: str, operations: Sequence[Mapping[str, object]], *, dry_run: bool = False
     ) -> Deployment:
-        """Send a JSON patch, once.
+        """Send a JSON patch of a workload, once.
 
         Args:
-            name: the Deployment.
+            name: of the workload.
             operations: RFC 6902.
             dry_run: let the server check and answer, and keep nothing.
         """
         query = {"fieldManager": FIELD_MANAGER}
         if dry_run:
             query["dryRun"] = "All"
-        answer = self.transport.send(
+        send = self.transport.ask if dry_run else self.transport.send
+        answer = send(
             "PATCH",
-            self.path("apps/v1", "deployments", name),
+            self.path("apps/v1", self.kind.resource, name),
             query=query,
             body=operations,
             content_type=PatchType.JSON,
         )
-        return decode(answer, Deployment)
+        return self._read(answer)
 
-    def annotate_replicaset(self, name: str, annotations: Mapping[str, str]) -> None:
-        """Set annotations of a ReplicaSet; sent again it changes nothing more."""
+    def annotate_revision(self, name: str, annotations: Mapping[str, str]) -> None:
+        """Set annotations of what keeps a revision; sent again it changes nothing more."""
         self.transport.send(
             "PATCH",
-            self.path("apps/v1", "replicasets", name),
+            self.path("apps/v1", self.kind.revisions, name),
             query={"fieldManager": FIELD_MANAGER},
             body={"metadata": {"annotations": dict(annotations)}},
             content_type=PatchType.MERGE,
@@ -240,7 +283,7 @@ class Cluster:
         asked = {**query, "limit": PAGE}
         while True:
             data = self.transport.read(self.path(group_version, resource), asked)
-            page = decode(data, _List[kind])  # type: ignore[valid-type]
+            page = decode(data, Listed[kind])  # type: ignore[valid-type]
             items.extend(page.items)
             if not page.metadata.continue_:
                 return tuple(items), page.metadata.resource_version
@@ -254,15 +297,19 @@ class Cluster:
 
     def _with_children(self, deployment: Deployment) -> Workload:
         selector = selector_of(deployment.spec.selector)
-        replicasets, pods = concurrently(
-            lambda: self.replicasets(selector), lambda: self.pods(selector)
+        revisions, pods = concurrently(
+            lambda: self.revisions(selector), lambda: self.pods(selector)
         )
-        return Workload(deployment=deployment, replicasets=replicasets, pods=pods)
+        return as_workload(deployment, revisions, pods)
+
+    def _read(self, data: bytes) -> Deployment:
+        owner: type[Owner] = READERS[self.kind][0]
+        return as_deployment(decode(data, owner))
 
     def _events_of(self, name: str) -> tuple[Event, ...]:
         query = {"fieldSelector": f"involvedObject.name={name}", "limit": EVENTS}
         data = self.transport.read(self.path("v1", "events"), query)
-        return decode(data, _List[Event]).items
+        return decode(data, Listed[Event]).items
 
     def _allowed(self, permission: Permission) -> bool:
         attributes = {
@@ -282,14 +329,14 @@ class Cluster:
         return decode(answer, _AccessReview).status.allowed
 
     def _post(self, path: str, body: object) -> bytes:
-        return self.transport.send("POST", path, body=body)
+        return self.transport.ask("POST", path, body=body)
 
 
 def concurrently(*calls: Callable[[], Any]) -> tuple[Any, ...]:
     """The results of these calls, made at the same time; the first error is raised."""
     if len(calls) < 2:
         return tuple(call() for call in calls)
-    with ThreadPoolExecutor(max_workers=min(8, len(calls))) as pool:
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(calls))) as pool:
         return tuple(future.result() for future in [pool.submit(call) for call in calls])
 
 
@@ -328,7 +375,9 @@ def decode(data: bytes, kind: type[T]) -> T:
         ) from error
 
 
-class _List(msgspec.Struct, Generic[T], frozen=True):
+class Listed(msgspec.Struct, Generic[T], frozen=True):
+    """A list, or a page of one."""
+
     items: tuple[T, ...] = ()
     metadata: ListMeta = ListMeta()
 

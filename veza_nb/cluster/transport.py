@@ -11,6 +11,7 @@ once, and whoever sent it finds out by looking whether a lost answer was a yes.
 import random
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -34,6 +35,8 @@ FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 5.0
 """Seconds of any pause at most, whatever a Retry-After says: this is an incident."""
 JSON = "application/json"
+CONNECTIONS = 32
+"""Kept open at most: a look asks many questions at once."""
 PIECE = 65536
 """Bytes read from an answer at once at most."""
 
@@ -54,6 +57,8 @@ class Transport:
         self._clock = clock
         self._timeout = timeout
         self._server_time = ServerTime(clock)
+        # Connections beyond that would be closed after one answer, with a warning.
+        access.configuration.connection_pool_maxsize = CONNECTIONS
         self._pool: urllib3.PoolManager = RESTClientObject(access.configuration).pool_manager
 
     def server_now(self) -> datetime | None:
@@ -63,17 +68,24 @@ class Transport:
     def read(
         self, path: str, query: Mapping[str, str] | None = None, *, accept: str = JSON
     ) -> bytes:
-        """GET, repeated where the server asks for patience or the connection broke."""
+        """GET, as `ask` does it."""
+        return self.ask("GET", path, query=query, accept=accept)
+
+    def ask(self, method: str, path: str, **options: Any) -> bytes:
+        """`send` what keeps nothing: a read, a review, a dry run.
+
+        Repeated where the server asks for patience or the connection broke.
+        """
         for attempt in range(1, TRIES):
             try:
-                return self.send("GET", path, query=query, accept=accept)
+                return self.send(method, path, **options)
             except errors.ServerError as error:
                 if error.code not in {429, 500, 502, 503, 504}:
                     raise
                 self._clock.sleep(min(error.retry_after or pause(attempt), LONGEST_PAUSE))
             except BrokenConnectionError:
                 self._clock.sleep(pause(attempt))
-        return self.send("GET", path, query=query, accept=accept)
+        return self.send(method, path, **options)
 
     def send(
         self,
@@ -266,8 +278,15 @@ def _message(data: bytes) -> str:
 
 
 def _retry_after(response: urllib3.BaseHTTPResponse) -> float | None:
+    """Seconds, or a date (RFC 9110) by the server's own clock."""
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    if value.isdigit():
+        return float(value)
+    try:
+        until, now = map(parsedate_to_datetime, (value, response.headers.get("Date", "")))
+        return max((until - now).total_seconds(), 0.0)
+    except (ValueError, TypeError):  # no date, or one with a zone and one without
+        return None
 
 
 def _short(error: Exception) -> str:

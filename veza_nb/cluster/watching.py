@@ -19,8 +19,9 @@ from urllib3.exceptions import HTTPError
 from veza_nb.clock import Deadline
 from veza_nb.cluster.client import Cluster
 from veza_nb.cluster.transport import pause, pieces
+from veza_nb.controllerrevisions import READERS, as_deployment, as_workload
 from veza_nb.errors import ForbiddenError, NotFoundError, VezaError
-from veza_nb.objects import Deployment, ObjectMeta, Pod, ReplicaSet, Workload
+from veza_nb.objects import ObjectMeta, Pod, Workload
 from veza_nb.typed import decode_json
 
 HEARTBEAT = 1.0
@@ -38,21 +39,22 @@ POLL = 1.0
 def watch_workload(
     cluster: Cluster, name: str, selector: str, *, deadline: Deadline
 ) -> Generator[Workload, None, None]:
-    """Snapshots of a Deployment with its ReplicaSets and pods.
+    """Snapshots of a workload of the cluster's kind with its revisions and pods.
 
     The first comes when all three are known, then one after each change (changes that come
     together make one), and one every `HEARTBEAT`. Ends at the deadline.
 
     Raises:
-        NotFoundError: the Deployment is gone.
+        NotFoundError: the workload is gone.
         VezaError: at the deadline, something can not be read (any more); the reason.
     """
     changes: queue.SimpleQueue[_Feed] = queue.SimpleQueue()
-    by_name = f"metadata.name={name}"
+    kind, (owner, kept) = cluster.kind, READERS[cluster.kind]
+    by_name, by_label = {"fieldSelector": f"metadata.name={name}"}, {"labelSelector": selector}
     feeds = (
-        _Feed(cluster, "apps/v1", "deployments", Deployment, {"fieldSelector": by_name}, changes),
-        _Feed(cluster, "apps/v1", "replicasets", ReplicaSet, {"labelSelector": selector}, changes),
-        _Feed(cluster, "v1", "pods", Pod, {"labelSelector": selector}, changes),
+        _Feed(cluster, "apps/v1", kind.resource, owner, by_name, changes),
+        _Feed(cluster, "apps/v1", kind.revisions, kept, by_label, changes),
+        _Feed(cluster, "v1", "pods", Pod, by_label, changes),
     )
     for feed in feeds:
         feed.start()
@@ -86,10 +88,11 @@ def _snapshots(
 
 
 def _snapshot(name: str, *feeds: "_Feed") -> Workload:
-    deployments, replicasets, pods = (feed.objects() for feed in feeds)
-    if not deployments:
-        raise NotFoundError(f"The Deployment {name} is gone.", next_step="Somebody deleted it.")
-    return Workload(deployment=deployments[0], replicasets=replicasets, pods=pods)
+    owners, revisions, pods = (feed.objects() for feed in feeds)
+    if not owners:
+        kind = feeds[0].cluster.kind
+        raise NotFoundError(f"The {kind} {name} is gone.", next_step="Somebody deleted it.")
+    return as_workload(as_deployment(owners[0]), revisions, pods)
 
 
 class _Line(msgspec.Struct, frozen=True):

@@ -1,6 +1,16 @@
 """What speaks against a plan: blocks, warnings and notes, each with its remedy."""
 
-from veza_nb.guards import basics, images, owners, surroundings
+from veza_nb.guards import (
+    basics,
+    byhand,
+    databases,
+    gitops,
+    images,
+    owners,
+    rollouts,
+    schemas,
+    surroundings,
+)
 from veza_nb.guards.case import Case, Guard
 from veza_nb.vocabulary import Level
 
@@ -16,12 +26,19 @@ _READERS = (
     basics.diagnosis,
     basics.target,
     basics.effect,
+    byhand.left_by_hand,
+    rollouts.begun_elsewhere,
+    schemas.schema,
+    databases.scaling,
+    databases.healing,
     surroundings.missing,
     surroundings.shortages,
     surroundings.autoscalers,
     surroundings.changed_content,
     images.mutable,
-    owners.managed,
+    images.pullable,
+    gitops.managed,
+    gitops.pauses,
     owners.last_applied,
     owners.server_side_applied,
     surroundings.unseen,

@@ -1,11 +1,11 @@
-"""Guards about the Deployment, the diagnosis and the target themselves."""
+"""Guards about the workload, the diagnosis and the target themselves."""
 
 from collections.abc import Iterator
 
 from veza_nb.guards.case import Case, Guard
 from veza_nb.podtemplates import images
 from veza_nb.revisions import Standing
-from veza_nb.vocabulary import Decision, Level
+from veza_nb.vocabulary import Decision, Level, WorkloadKind
 from veza_nb.words import listing, one_line
 
 
@@ -24,7 +24,7 @@ def permissions(case: Case) -> Iterator[Guard]:
 def paused(case: Case) -> Iterator[Guard]:
     """A paused Deployment rolls nothing out."""
     if case.deployment.spec.paused:
-        resume = case.kubectl("rollout", "resume", f"deployment/{case.deployment.metadata.name}")
+        resume = case.kubectl("rollout", "resume", case.deployment.ref)
         yield Guard(
             "paused",
             Level.WARN if case.noop else Level.BLOCK,
@@ -85,7 +85,7 @@ def target(case: Case) -> Iterator[Guard]:
 
 def effect(case: Case) -> Iterator[Guard]:
     """What the undo will do to the service while it works, or not do at all."""
-    spec, name = case.deployment.spec, case.deployment.metadata.name
+    spec, kind = case.deployment.spec, case.deployment.kind
     if case.noop:
         return
     if images(spec.template) == images(case.target.template):
@@ -95,12 +95,19 @@ def effect(case: Case) -> Iterator[Guard]:
             f"Revision {case.target.number} runs the same images as now: no code goes back.",
             "Look at the changes: if none of them can be the cause, choose another revision.",
         )
-    if spec.replicas == 0:
-        scale = case.kubectl("scale", f"deployment/{name}", "--replicas=N")
+    if spec.replicas == 0 and kind is WorkloadKind.DAEMON_SET:
+        yield Guard(
+            "no-node",
+            Level.WARN,
+            "No node is to run this DaemonSet now; whether one will is up to the target.",
+            f"Compare nodeSelector, affinity and tolerations: `{case.kubectl('get', 'nodes')}`.",
+        )
+    elif spec.replicas == 0:
+        scale = case.kubectl("scale", case.deployment.ref, "--replicas=N")
         yield Guard(
             "scaled-to-zero",
             Level.WARN,
-            "The Deployment is scaled to 0 and an undo keeps that: nothing will serve.",
+            f"The {kind} is scaled to 0 and an undo keeps that: nothing will serve.",
             f"Bring the replicas back: `{scale}`.",
         )
     elif spec.strategy.type == "Recreate":

@@ -35,7 +35,7 @@ class Case:
     """What guards look at.
 
     Attributes:
-        workload: the Deployment as it is now, with its ReplicaSets and pods.
+        workload: as it is now, with its revisions and pods.
         target: where to go back to.
         diagnosis: what detection said.
         order: what is asked for, and by whom.
@@ -66,5 +66,5 @@ class Case:
         return same_template(self.deployment.spec.template, self.target.template)
 
     def kubectl(self, *words: str) -> str:
-        """A command in the Deployment's namespace."""
+        """A command in the workload's namespace."""
         return kubectl(self.deployment.metadata.namespace, *words)

@@ -1,4 +1,4 @@
-"""Guards about who else writes the Deployment and would take the undo back."""
+"""Guards about who else writes the workload and would take the undo back."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -9,18 +9,6 @@ from veza_nb.managers import owners_of, show_command
 from veza_nb.podtemplates import images
 from veza_nb.vocabulary import Annotation, Level
 from veza_nb.words import listing
-
-
-def managed(case: Case) -> Iterator[Guard]:
-    """A tool manages the Deployment and sets it again by itself."""
-    metadata = case.deployment.metadata
-    for owner in owners_of(metadata):
-        yield Guard(
-            "managed-by-" + owner.tool.lower().replace(" ", "-"),
-            Level.WARN,
-            f"{owner.tool} manages this Deployment ({owner.sign}): {owner.effect}.",
-            f"{owner.remedy} See for yourself: `{show_command(metadata)}`.",
-        )
 
 
 def last_applied(case: Case) -> Iterator[Guard]:
@@ -39,7 +27,7 @@ def last_applied(case: Case) -> Iterator[Guard]:
         Level.WARN,
         f"The file applied last {what}: the next `kubectl apply` of it may take the undo back.",
         "Correct the file (or the branch it comes from) right after the rollback; see it with `"
-        + case.kubectl("apply", "view-last-applied", f"deployment/{metadata.name}")
+        + case.kubectl("apply", "view-last-applied", case.deployment.ref)
         + "`.",
     )
 
@@ -56,7 +44,7 @@ def _applied_template(text: str) -> dict[str, Any]:
 
 
 def server_side_applied(case: Case) -> Iterator[Guard]:
-    """Who applied the Deployment server-side, and so will set its template again?"""
+    """Who applied the workload server-side, and so will set its template again?"""
     metadata = case.deployment.metadata
     known = {owner.sign for owner in owners_of(metadata)}
     appliers = sorted(
@@ -67,7 +55,7 @@ def server_side_applied(case: Case) -> Iterator[Guard]:
         yield Guard(
             "server-side-applied",
             Level.WARN,
-            f"{listing(appliers)} applied this Deployment server-side: its next apply sets the "
-            "template again, or is refused because of a conflict with this undo.",
-            f"Tell whoever runs it before they do; see `{show_command(metadata)}`.",
+            f"{listing(appliers)} applied this {case.deployment.kind} server-side: its next apply "
+            "sets the template again, or is refused because of a conflict with this undo.",
+            f"Tell whoever runs it before they do; see `{show_command(case.deployment)}`.",
         )

@@ -1,8 +1,9 @@
-"""Guards about what stands around the Deployment: what the target needs, and what limits it."""
+"""Guards about what stands around the workload: what the target needs, and what limits it."""
 
 from collections.abc import Iterator
 
 from veza_nb.guards.case import Case, Guard
+from veza_nb.references import pull_secrets
 from veza_nb.surroundings import Referred
 from veza_nb.vocabulary import Level
 from veza_nb.words import clock_time, count, listing, one_line, utc
@@ -38,7 +39,17 @@ def missing(case: Case) -> Iterator[Guard]:
             f"Make it again first (`{_get(case, str(needed[0]))}` shows whether it is there), or "
             "take another revision.",
         )
-    optional = [one for one in gone if one.optional]
+    secrets = pull_secrets(case.target.template)
+    unpullable = [one for one in gone if one in secrets]
+    if unpullable:
+        yield Guard(
+            "pull-secret-missing",
+            Level.WARN,
+            f"{listing(map(str, unpullable), limit=9)}, with which revision {case.target.number} "
+            "pulls its images, does not exist: a private image comes only from a node that has it.",
+            f"Make it again first; `{_get(case, str(unpullable[0]))}` shows whether it is there.",
+        )
+    optional = [one for one in gone if one.optional and one not in secrets]
     if optional:
         yield Guard(
             "optional-reference-missing",
@@ -82,13 +93,15 @@ def shortages(case: Case) -> Iterator[Guard]:
 
 def autoscalers(case: Case) -> Iterator[Guard]:
     """What else sets the replicas."""
+    if case.order.migrate_down and not case.noop:
+        return  # `databases` says what becomes of it
     for one in case.around.autoscalers:
         off = case.deployment.spec.replicas == 0 and not one.owner
         owner = f"{one.owner} ({one.name})" if one.owner else f"The autoscaler {one.name}"
         yield Guard(
             "autoscaler",
             Level.WARN if off else Level.INFO,
-            f"{owner} is switched off while the Deployment is scaled to 0."
+            f"{owner} is switched off while the {case.deployment.kind} is scaled to 0."
             if off
             else f"{owner} keeps {one.minimum} to {one.maximum} replicas: they may change.",
             f"Bring the replicas back by hand, then it takes over: `{_scale(case, one.minimum)}`."
@@ -119,5 +132,4 @@ def _get(case: Case, name: str) -> str:
 
 
 def _scale(case: Case, replicas: int) -> str:
-    name = f"deployment/{case.deployment.metadata.name}"
-    return case.kubectl("scale", name, f"--replicas={replicas}")
+    return case.kubectl("scale", case.deployment.ref, f"--replicas={replicas}")

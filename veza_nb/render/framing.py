@@ -62,12 +62,16 @@ def opening(record: Record, seen: Preflight, *, resumed: bool) -> Rendered:
     )
     about = {
         "Incident": record.incident_id,
-        "Deployment": f"{record.workload} in {record.namespace}",
+        record.kind: f"{record.workload} in {record.namespace}",
         "Cluster": f"{record.cluster.server} ({seen.version})",
         "You are": f"{seen.user} (operator {record.operator})",
         **({"Reason": record.reason} if record.reason else {}),
     }
     missing = [f"You may not {right}." for right in denied]
+    missing += [
+        f"You may not {right}: the service alone can go back, its database cannot."
+        for right in seen.not_migrating
+    ]
     lines = [f"{mark.symbol} {title}", f"  {lead}", *fact_lines(about), *bullets(missing)]
     body = (facts(about), points(missing))
     return Rendered.of(lines, card(mark, title, *body, lead=lead))

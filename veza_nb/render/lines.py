@@ -2,17 +2,25 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 
 WIDTH = 100
+NARROW = 60
+_width = ContextVar("width", default=WIDTH)
 _GAP = "  "
 _NARROWEST = 24
 
 
+def fit_to(terminal: int) -> None:
+    """Break lines for a terminal of that many columns: at 60 at the least, at 100 at most."""
+    _width.set(min(max(terminal, NARROW), WIDTH))
+
+
 def wrapped(text: str, indent: str = "", first: str | None = None) -> list[str]:
-    """The text in lines of at most 100 characters; `first` begins the first of them."""
+    """The text in lines that fit (100 characters at most); `first` begins the first of them."""
     return textwrap.wrap(
         text,
-        WIDTH,
+        _width.get(),
         initial_indent=indent if first is None else first,
         subsequent_indent=indent,
         break_on_hyphens=False,
@@ -61,8 +69,8 @@ def columns(
 
 
 def _with_last(head: str, raw: str, padded: str, start: int) -> list[str]:
-    if start + len(padded) <= WIDTH:
+    if start + len(padded) <= _width.get():
         return [(head + padded).rstrip()]
-    if WIDTH - start >= _NARROWEST:
+    if _width.get() - start >= _NARROWEST:
         return wrapped(raw, " " * start, head) or [head.rstrip()]
-    return [head.rstrip()[:WIDTH], *wrapped(raw, " " * 6)]
+    return [head.rstrip()[: _width.get()], *wrapped(raw, " " * 6)]

@@ -12,10 +12,22 @@ from enum import StrEnum
 from functools import cache
 from html import escape
 from importlib import resources
-from typing import Self
+from typing import Protocol, Self
 
 from veza_nb.redact import Redactor
 from veza_nb.render.marks import Mark, mark_of
+
+
+class Showable(Protocol):
+    """Anything with a text and an HTML face."""
+
+    @property
+    def text(self) -> str:
+        """For terminals."""
+
+    @property
+    def html(self) -> str:
+        """For notebooks and reports."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from veza_nb.guards import Guard
 from veza_nb.plans import Plan, Refusal
 from veza_nb.podtemplates import Change
-from veza_nb.redact import Redactor
+from veza_nb.render.diffs import change_lines, change_list, masked, yaml_details
 from veza_nb.render.lines import bullets, fact_lines, wrapped
 from veza_nb.render.marks import Mark, mark_of
 from veza_nb.render.page import (
@@ -24,6 +24,7 @@ from veza_nb.render.page import (
 )
 from veza_nb.vocabulary import Level
 from veza_nb.words import count
+from veza_nb.yamldiff import YamlDiff, yaml_diff
 
 _NOTHING = "(nothing)"
 
@@ -32,12 +33,13 @@ def plan(result: Plan) -> Rendered:
     """The plan: where to, what changes, what stands in its way, what it does not bring back."""
     mark, title = _headline(result)
     lead = " ".join(result.reasons)
-    changes = [_masked(change) for change in result.changes]
+    changes = [masked(change) for change in result.changes]
     replicas = count(result.replicas, "replica")
     about = {
-        "Deployment": f"{result.workload} in {result.namespace}, {replicas}",
+        str(result.kind): f"{result.workload} in {result.namespace}, {replicas}",
         "Plan": result.id,
         **_image_facts(result.images_before, result.images_after),
+        **({"Paused first": ", ".join(_paused(result))} if result.pauses else {}),
     }
     lines = [
         f"{mark.symbol} {title}",
@@ -45,11 +47,22 @@ def plan(result: Plan) -> Rendered:
         "",
         *fact_lines(about),
         *_section("What speaks against it:", _guard_lines(result.guards)),
-        *_section(f"What changes ({len(changes)}):", _change_lines(changes)),
+        *_section(f"What changes ({len(changes)}):", change_lines(changes)),
         *_section("What undo will not bring back:", bullets(result.not_restored)),
         *_section("The same by hand:", [f"  $ {result.command}"]),
     ]
     return Rendered.of(lines, card(mark, title, *_body(result, changes, about), lead=lead))
+
+
+def whole_difference(result: Plan) -> YamlDiff:
+    """Live and target as YAML; nothing where the plan does not hold the live template."""
+    return (
+        yaml_diff(result.from_template, result.template) if result.from_template else YamlDiff(())
+    )
+
+
+def _paused(result: Plan) -> list[str]:
+    return [f"{one.tool}'s {one.handle}" for one in result.pauses]
 
 
 def _headline(result: Plan) -> tuple[Mark, str]:
@@ -70,7 +83,8 @@ def _body(result: Plan, changes: Sequence[Change], about: Mapping[str, str]) -> 
     return (
         facts(about),
         html(heading("What speaks against it"), _guards(standing)) if standing else html(),
-        html(heading("What changes"), _diff(changes)) if changes else html(),
+        html(heading("What changes"), change_list(changes)) if changes else html(),
+        yaml_details(whole) if (whole := whole_difference(result)).lines else html(),
         html(heading("What undo will not bring back"), points(result.not_restored))
         if result.not_restored
         else html(),
@@ -88,34 +102,6 @@ def _image_facts(before: Mapping[str, str], after: Mapping[str, str]) -> dict[st
         label = f"Image {name}" if several else "Image"
         found[label] = f"{old} → {new}" if old != new else f"{old} (stays)"
     return found
-
-
-def _masked(change: Change) -> Change:
-    """The change without the value of a variable whose name says that it is secret."""
-    plain = {"where": change.where, "before": change.before, "after": change.after}
-    return Change(**Redactor().data(plain))
-
-
-def _diff(changes: Sequence[Change]) -> Html:
-    rows = []
-    for change in changes:
-        rows.append(tag("div", change.where, class_="v-where"))
-        if change.before:
-            rows.append(tag("div", f"- {change.before}", class_="v-minus"))
-        if change.after:
-            rows.append(tag("div", f"+ {change.after}", class_="v-plus"))
-    return tag(
-        "div", *rows, class_="v-diff", role="group", aria_label="Differences of the template"
-    )
-
-
-def _change_lines(changes: Sequence[Change]) -> list[str]:
-    lines: list[str] = []
-    for change in changes:
-        lines += wrapped(change.where, "  ")
-        lines += wrapped(change.before, "      ", "    - ") if change.before else []
-        lines += wrapped(change.after, "      ", "    + ") if change.after else []
-    return lines
 
 
 def _guards(guards: Sequence[Guard]) -> Html:

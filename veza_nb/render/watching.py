@@ -25,9 +25,7 @@ def progress(state: RolloutState, seconds: float, kind: UndoKind) -> Rendered:
     """One look at a rollout, `seconds` after it began; the first line changes only with it."""
     mark = mark_of(state.phase)
     title = f"{_SENT[kind]}: rollout {mark.word}"
-    numbers = (
-        f"{state.updated} of {state.desired} updated, {state.available} available, {state.old} old"
-    )
+    numbers = numbers_of(state)
     troubles = state.troubles[:_TROUBLES]
     lines = [
         f"{mark.symbol} {title}: {numbers}",
@@ -42,6 +40,13 @@ def progress(state: RolloutState, seconds: float, kind: UndoKind) -> Rendered:
     body = (_bar(state), points(state.reasons), _trouble_table(state.troubles[:_TROUBLES]))
     lead = f"{numbers} · {seconds:.0f} s"
     return Rendered.of(lines, card(mark, title, *body, lead=lead))
+
+
+def numbers_of(state: RolloutState) -> str:
+    """`2 of 3 updated, 1 available, 1 old`."""
+    return (
+        f"{state.updated} of {state.desired} updated, {state.available} available, {state.old} old"
+    )
 
 
 def _text_bar(state: RolloutState) -> str:
