@@ -25,7 +25,7 @@ from veza_nb.monitored import monitored
 from veza_nb.neighbourhood import Neighbourhood
 from veza_nb.objects import Event, Workload
 from veza_nb.onset import read_onset
-from veza_nb.probes import probe, targets_of
+from veza_nb.probes import probe_closely, targets_of
 from veza_nb.replicasets import live_since
 from veza_nb.revisions import History, read_history
 from veza_nb.rollout import RolloutState, read_restarts, read_rollout
@@ -87,7 +87,7 @@ def detect(
     """
     (seen, logs, told, beside), probes = concurrently(
         lambda: _objects(cluster, service, monitoring),
-        lambda: probe(
+        lambda: probe_closely(
             targets_of(service),
             samples=settings.samples,
             timeout=settings.probe_seconds,

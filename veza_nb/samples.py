@@ -1,6 +1,7 @@
 """What a probe saw, as plain data, and the few numbers that are read off it."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from statistics import median
 
@@ -71,3 +72,11 @@ class Probe:
         """Median seconds of the answered requests."""
         times = [s.seconds for s in self.samples if s.status is not None]
         return median(times) if times else None
+
+
+def joined(earlier: Sequence[Probe], later: Sequence[Probe]) -> tuple[Probe, ...]:
+    """The same endpoints asked twice, as one; whoever was not asked again stays as it is."""
+    more = {(one.name, one.url): one.samples for one in later}
+    return tuple(
+        replace(one, samples=(*one.samples, *more.get((one.name, one.url), ()))) for one in earlier
+    )

@@ -1,7 +1,7 @@
 """Verification: is the service back, and does it stay back."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from veza_nb.catalog import Monitoring, Service, Verify
 from veza_nb.checklist import Verification, conclude
@@ -20,7 +20,7 @@ from veza_nb.probechecks import probe_checks, undecided
 from veza_nb.probes import probe, targets_of, users_target
 from veza_nb.rates import hopeless
 from veza_nb.rollout import read_restarts, read_rollout
-from veza_nb.samples import USERS, Probe
+from veza_nb.samples import USERS, Probe, joined
 from veza_nb.userchecks import Answer, users_check
 from veza_nb.vocabulary import Item, RolloutPhase, Verdict
 
@@ -160,7 +160,7 @@ def _soak(
         if _lost(probes, deadline.left, settings):
             return probes, clock.monotonic() - begin
         clock.sleep(min(settings.interval_seconds, deadline.left))
-        probes = _joined(probes, _ask(cluster, service, 1, settings))
+        probes = joined(probes, _ask(cluster, service, 1, settings))
     return probes, settings.soak_seconds
 
 
@@ -175,17 +175,10 @@ def _told(
 ) -> tuple[Probe, ...]:
     """Ask more where the answers so far cannot tell."""
     while undecided(probes) and all(one.total < MOST for one in probes):
-        probes = _joined(probes, _ask(cluster, service, MORE, settings))
+        probes = joined(probes, _ask(cluster, service, MORE, settings))
     return probes
 
 
 def _ask(cluster: Cluster, service: Service, samples: int, settings: Verify) -> tuple[Probe, ...]:
     targets = (*targets_of(service), *users_target(service))
     return probe(targets, samples=samples, timeout=settings.probe_seconds, clock=cluster.clock)
-
-
-def _joined(earlier: tuple[Probe, ...], later: tuple[Probe, ...]) -> tuple[Probe, ...]:
-    return tuple(
-        replace(one, samples=(*one.samples, *two.samples))
-        for one, two in zip(earlier, later, strict=True)
-    )

@@ -19,7 +19,7 @@ MAIN, SEVERAL, DATABASE = "10-rollback", "20-multi-service", "30-database"
 _ANEW = frozenset(
     {"service", "incident_id", "records", "operator", "confirm", "force_lock", "reason", "users_ok"}
 )
-"""Whose a run is, its approval and a lock broken are of one moment; the rest is kept."""
+"""Whose a run is, its approval, a lock and a freeze broken are of one moment; the rest is kept."""
 _TARGET = frozenset({"to_revision", "to_revisions", "as_of", "image"})
 
 
