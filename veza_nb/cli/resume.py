@@ -17,7 +17,10 @@ from veza_nb.runner import NOTEBOOK, PAGE
 
 MAIN, SEVERAL, DATABASE = "10-rollback", "20-multi-service", "30-database"
 _ANEW = frozenset(
-    {"service", "incident_id", "records", "operator", "confirm", "force_lock", "reason", "users_ok"}
+    (
+        *("service", "incident_id", "records", "operator", "confirm", "reason", "users_ok"),
+        *("force_lock", "break_glass"),
+    )
 )
 """Whose a run is, its approval, a lock and a freeze broken are of one moment; the rest is kept."""
 _TARGET = frozenset({"to_revision", "to_revisions", "as_of", "image"})

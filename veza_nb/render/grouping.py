@@ -57,7 +57,8 @@ def group_page(
         lead: what matters most, one or two sentences.
         about: names and what they are.
         todo: what is to be done, in order.
-        in_full: on a terminal, what each service showed follows below; a notebook folds it away.
+        in_full: what each service showed is shown too; a notebook folds it away otherwise, a
+            terminal leaves it out.
     """
     rows = [(one.service, f"{one.mark.symbol} {one.mark.word}", one.words) for one in lines]
     text = [
@@ -74,7 +75,7 @@ def group_page(
         facts(about) if about else Html(""),
         table(heads, cells),
         points([prose(one) for one in todo], ordered=True),
-        *(details(one.service, *_pages(one.pages)) for one in lines),
+        *(details(one.service, *_pages(one.pages), open_=in_full) for one in lines),
     )
     return Rendered.of(text, card(mark, title, *body, lead=lead))
 
