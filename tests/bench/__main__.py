@@ -8,6 +8,7 @@ from tests.bench.bars import Bar
 from tests.bench.cluster import cluster_bars
 from tests.bench.commands import drill_bar, help_bar
 from tests.bench.looking import looking_bars
+from tests.bench.several import several_bar
 from tests.bench.undo import undo_bar
 from tests.bench.verdict import verdict_bars
 
@@ -15,7 +16,8 @@ OUTPUT = Path("bench.json")
 
 
 def main() -> None:
-    bars = [help_bar(), undo_bar(), *looking_bars(), *verdict_bars(), drill_bar(), *cluster_bars()]
+    bars = [help_bar(), undo_bar(), *looking_bars(), *verdict_bars(), drill_bar(), several_bar()]
+    bars += cluster_bars()
     _print(bars)
     OUTPUT.write_text(json.dumps([bar.plain() for bar in bars], indent=2) + "\n", encoding="utf-8")
     load = os.getloadavg()[1]
