@@ -225,7 +225,7 @@ The API server is broken in one way for as long as one step runs, and well again
 that the step copes; a number is the exit code of a run that ends there, which then goes on with
 `veza-nb rollback --resume INCIDENT`. The tests run every cell, each with a Deployment of its own,
 and find afterwards in all of them: exactly one undo took effect, the good release is live, the
-service recovered, and record and journal hold. No step takes longer than its deadlines allow.
+service recovered, and record and journal hold. No cell takes a minute.
 
 The faults are those of the [training cluster](faults-and-access.md). Written by
 `python -m tests.e2e.fault_matrix`.

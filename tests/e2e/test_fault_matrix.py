@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.conftest import Application, deployed
 from tests.e2e.fault_matrix import ALL, PAGE, STEPS, Broken, page, run_cell
+from veza_nb.clock import SystemClock
 from veza_nb.sandbox.lifecycle import TrainingCluster
 from veza_nb.vocabulary import RolloutPhase, Step
 
@@ -42,7 +43,11 @@ def test_every_fault_in_every_step_ends_well_with_one_undo(
         folder.mkdir()
         with deployed(hurried, folder) as application:
             _break(application)
+            begun = SystemClock().monotonic()
             problems = run_cell(application, broken, step, alone=at_once == 1)
+            lasted = SystemClock().monotonic() - begun
+        if lasted > LONGEST:
+            problems = [*problems, f"it hung for {lasted:.0f} s"]
         return [f"{broken.says} during {step}: {problem}" for problem in problems]
 
     with ThreadPoolExecutor(at_once) as workers:
