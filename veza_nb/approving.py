@@ -1,5 +1,8 @@
 """Taking the approval of one plan: from the parameter, or typed into a box."""
 
+from collections.abc import Callable
+from typing import NoReturn
+
 from veza_nb import display, render
 from veza_nb.approvals import Approval, how_to_approve, read_confirmation
 from veza_nb.errors import ApprovalPendingError, RefusedError, VezaError
@@ -71,17 +74,31 @@ def _write(opened: Opened, plan: Plan, approval: Approval) -> None:
 
 
 def _ask(opened: Opened, plan: Plan, then: str) -> None:
-    """Show the box to type into, and stop here: it goes on once it is approved."""
+    ask_for_approval(
+        plan.service,
+        lambda typed: f"{_take(opened, plan, typed)} To send it, {then}.",
+        next_step=f"Type the service's name above, press Approve, then {then}.",
+    )
+
+
+def ask_for_approval(wanted: str, take: Callable[[str], str], *, next_step: str) -> NoReturn:
+    """Show the box to type into, and stop here: it goes on once it is approved.
+
+    Args:
+        wanted: what has to be typed.
+        take: takes what was typed; returns what to answer.
+        next_step: for whoever reads why it stopped.
+
+    Raises:
+        ApprovalPendingError: always.
+    """
     from veza_nb.widgets.approval import show_approval  # noqa: PLC0415 - only with a person
 
     def submit(typed: str) -> str:
         try:
-            return f"{_take(opened, plan, typed)} To send it, {then}."
+            return take(typed)
         except VezaError as error:
             return str(error)
 
-    show_approval(plan.service, submit)
-    raise ApprovalPendingError(
-        "Waiting for your approval.",
-        next_step=f"Type the service's name above, press Approve, then {then}.",
-    )
+    show_approval(wanted, submit)
+    raise ApprovalPendingError("Waiting for your approval.", next_step=next_step)

@@ -1,8 +1,8 @@
 """Taking one approval for the plans of several services."""
 
 from veza_nb import display, render
-from veza_nb.approving import refuse_blocked
-from veza_nb.errors import ApprovalPendingError, RefusedError, VezaError
+from veza_nb.approving import ask_for_approval, refuse_blocked
+from veza_nb.errors import RefusedError
 from veza_nb.groupopening import OpenedGroup
 from veza_nb.groupplans import GroupPlan, how_to_approve, read_group_confirmation
 from veza_nb.plans import Refusal
@@ -82,17 +82,8 @@ def _take(opened: OpenedGroup, plan: GroupPlan, confirm: str) -> str:
 
 
 def _ask(opened: OpenedGroup, plan: GroupPlan) -> None:
-    """Show the box to type into, and stop here: the next cell runs once it is approved."""
-    from veza_nb.widgets.approval import show_approval  # noqa: PLC0415 - only with a person
-
-    def submit(typed: str) -> str:
-        try:
-            return f"{_take(opened, plan, typed)} Run the next cell to send them."
-        except VezaError as error:
-            return str(error)
-
-    show_approval(plan.name, submit)
-    raise ApprovalPendingError(
-        "Waiting for your approval.",
+    ask_for_approval(
+        plan.name,
+        lambda typed: f"{_take(opened, plan, typed)} Run the next cell to send them.",
         next_step=f"Type {plan.name!r} above, press Approve, then run the next cell.",
     )

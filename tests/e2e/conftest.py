@@ -82,15 +82,7 @@ class Application:
         self.apps.patch_namespaced_deployment(SERVICE, self.namespace, body, _preload_content=False)
 
     def wait_for(self, *phases: RolloutPhase) -> None:
-        cluster = self.cluster()
-        deadline = Deadline.after(cluster.clock, ROLLOUT_SECONDS)
-        for workload in watch_workload(cluster, SERVICE, f"app={SERVICE}", deadline=deadline):
-            state = read_rollout(workload)
-            if state.phase in phases and (
-                state.phase is not RolloutPhase.COMPLETE or settled(state)
-            ):
-                return
-        pytest.fail(f"no rollout in {phases} within {ROLLOUT_SECONDS} s")
+        wait_for_rollout(self.cluster(), SERVICE, *phases)
 
     def cluster(self) -> Cluster:
         return Cluster.connect(
@@ -146,6 +138,16 @@ class Application:
             and entry.namespace == self.namespace
             and not entry.dry_run
         ]
+
+
+def wait_for_rollout(cluster: Cluster, name: str, *phases: RolloutPhase) -> None:
+    """Wait until the Deployment of that name, and label `app`, is in one of these phases."""
+    deadline = Deadline.after(cluster.clock, ROLLOUT_SECONDS)
+    for workload in watch_workload(cluster, name, f"app={name}", deadline=deadline):
+        state = read_rollout(workload)
+        if state.phase in phases and (state.phase is not RolloutPhase.COMPLETE or settled(state)):
+            return
+    pytest.fail(f"{name}: no rollout in {phases} within {ROLLOUT_SECONDS} s")
 
 
 def run_command(*command: str, **environment: str) -> Finished:

@@ -14,16 +14,14 @@ from typing import Any
 import yaml
 from kubernetes import client, config
 
-from tests.e2e.conftest import VEZA_NB, Finished, run_command
-from veza_nb.clock import Deadline, SystemClock
-from veza_nb.cluster import Cluster, watch_workload
+from tests.e2e.conftest import VEZA_NB, Finished, run_command, wait_for_rollout
+from veza_nb.clock import SystemClock
+from veza_nb.cluster import Cluster
 from veza_nb.group import GroupIncident
-from veza_nb.rollout import read_rollout, settled
 from veza_nb.sandbox.apiserver.audit import AuditEntry
 from veza_nb.sandbox.lifecycle import TrainingCluster
 from veza_nb.vocabulary import RolloutPhase
 
-SECONDS = 120.0
 NEEDS: Mapping[str, Sequence[str]] = {"api": (), "web": ("api",), "stream": ("api",)}
 
 
@@ -47,15 +45,7 @@ class Services:
         self.apps.patch_namespaced_deployment(name, self.namespace, body, _preload_content=False)
 
     def wait_for(self, name: str, *phases: RolloutPhase) -> None:
-        cluster = self.cluster()
-        deadline = Deadline.after(cluster.clock, SECONDS)
-        for workload in watch_workload(cluster, name, f"app={name}", deadline=deadline):
-            state = read_rollout(workload)
-            if state.phase in phases and (
-                state.phase is not RolloutPhase.COMPLETE or settled(state)
-            ):
-                return
-        raise AssertionError(f"{name}: no rollout in {phases} within {SECONDS} s")
+        wait_for_rollout(self.cluster(), name, *phases)
 
     def break_all(self, *names: str) -> None:
         """A bad release of each, seen to fail."""

@@ -12,12 +12,11 @@ from typing import Any
 import yaml
 from kubernetes import client, config
 
-from tests.e2e.conftest import VEZA_NB, Finished, run_command
+from tests.e2e.conftest import VEZA_NB, Finished, run_command, wait_for_rollout
 from tests.sandbox.postgres import Postgres
-from veza_nb.clock import Deadline, SystemClock
-from veza_nb.cluster import Cluster, watch_workload
+from veza_nb.clock import SystemClock
+from veza_nb.cluster import Cluster
 from veza_nb.database import DatabaseIncident
-from veza_nb.rollout import read_rollout, settled
 from veza_nb.sandbox.apiserver.audit import AuditEntry
 from veza_nb.sandbox.lifecycle import TrainingCluster
 from veza_nb.vocabulary import RolloutPhase
@@ -26,7 +25,6 @@ SERVICE = "veza-backend-api"
 OLD, NEW = "v2.3.1", "v2.4.0"
 """Schema 4, and schema 6: the images have migrations up to there."""
 REPLICAS = 3
-SECONDS = 120.0
 
 
 @dataclass(frozen=True)
@@ -94,15 +92,7 @@ class WayBack:
         self.apps.patch_namespaced_deployment(SERVICE, self.namespace, body, _preload_content=False)
 
     def wait_for(self, *phases: RolloutPhase) -> None:
-        deadline = Deadline.after(SystemClock(), SECONDS)
-        selector = f"app={SERVICE}"
-        for workload in watch_workload(self.cluster(), SERVICE, selector, deadline=deadline):
-            state = read_rollout(workload)
-            if state.phase in phases and (
-                state.phase is not RolloutPhase.COMPLETE or settled(state)
-            ):
-                return
-        raise AssertionError(f"no rollout in {phases} within {SECONDS} s")
+        wait_for_rollout(self.cluster(), SERVICE, *phases)
 
     def veza_nb(self, command: str, *arguments: str) -> Finished:
         return run_command(*self.command(command, *arguments), VEZA_RECORDS=str(self.records))
